@@ -126,8 +126,8 @@ class MixtureSpace:
             rows, fraction = solvents[:, slot].numpy(), weights[:, slot].numpy()
             used = fraction > 0
             columns |= {
-                f"solvent_{slot + 1}": _text(np.where(used, _names(self.solvents)[rows], None)),
-                f"solvent_{slot + 1}_smiles": _text(np.where(used, _smiles(self.solvents)[rows], None)),
+                f"solvent_{slot + 1}": _text(_names(self.solvents)[rows]).where(used),
+                f"solvent_{slot + 1}_smiles": _text(_smiles(self.solvents)[rows]).where(used),
                 f"weight_fraction_{slot + 1}": np.where(used, fraction, np.nan),
             }
         columns |= {
@@ -231,4 +231,4 @@ def _smiles(components: Mapping[str, Component]) -> np.ndarray:
 
 
 def _text(values: np.ndarray) -> pd.Series[str]:
-    return pd.Series(values, dtype="str")  # said, so that a column without a value is text too
+    return pd.Series(values, dtype="str")
