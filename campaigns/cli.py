@@ -6,6 +6,8 @@ import sys
 
 import typer
 
+from campaigns import datasets_cli
+
 app = typer.Typer(
     name="activelearn",
     help="Screen battery electrolytes with honest uncertainties, and choose what to measure next.",
@@ -13,6 +15,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(datasets_cli.app, name="datasets")
 
 
 def main() -> None:

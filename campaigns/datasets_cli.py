@@ -1,0 +1,54 @@
+"""`activelearn datasets`: which public data there are, fetch them, check a copy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="List, fetch and check public data sets.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="Name of the data set, as `datasets list` shows it.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(help="Searched first, then $ACTIVELEARN_DATA, then the user's cache."),
+]
+
+
+@app.command("list")
+def list_all(data_dir: DataDir = None) -> None:
+    """Show every data set, its licence, whom to cite, and where a copy lies."""
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    from surrogates.datasets import DATASETS, local_copy
+
+    headers = ("name", "rows", "what", "licence", "citation", "copy")
+    table = Table(*(Column(header, overflow="fold") for header in headers), show_lines=True)
+    for entry in DATASETS:
+        copy = local_copy(entry, data_dir)
+        where = str(copy) if copy else "none yet"
+        table.add_row(entry.name, f"{entry.rows:,}", entry.what, entry.licence, entry.citation, where)
+    Console().print(table)
+
+
+@app.command()
+def fetch(name: Name, data_dir: DataDir = None) -> None:
+    """Print where a checked copy lies; download it into the user's cache if there is none."""
+    from surrogates import datasets
+
+    typer.echo(datasets.fetch(datasets.dataset(name), data_dir))
+
+
+@app.command()
+def check(name: Name, data_dir: DataDir = None) -> None:
+    """Check the hash of a copy, read it, and report what was done to how many rows."""
+    from surrogates import datasets
+
+    entry = datasets.dataset(name)
+    path = datasets.fetch(entry, data_dir)
+    data = entry.load(path)
+    typer.echo(f"{path}\nsha256 {data.sha256}, as published")
+    for line in data.report:
+        typer.echo(f"- {line}")
