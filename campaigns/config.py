@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
 
 from surrogates.errors import InputError, Problem
 
@@ -123,7 +122,7 @@ def _line(node: yaml.Node) -> str:
     return f"line {node.start_mark.line + 1}"
 
 
-def _explain(details: ErrorDetails, document: object, model_type: type[BaseModel], name: str) -> Problem:
+def _explain(details: Mapping[str, Any], document: object, model_type: type[BaseModel], name: str) -> Problem:
     path = _path_in(document, details["loc"], is_missing=details["type"] == "missing")
     where = f'{name}, key "{_dotted(path)}"' if path else name
     if details["type"] == "missing":
