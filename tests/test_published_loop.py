@@ -28,6 +28,17 @@ def test_reproduces_the_published_predictions(data_dir: Path, reference_dir: Pat
     torch.testing.assert_close(predictions, _float32(published["prediction_log10_S_cm"]), rtol=0, atol=1e-4)
 
 
+def test_reproduces_the_published_ranking_of_candidates(reference_dir: Path) -> None:
+    network, mean, std = load_published(reference_dir)
+    published = pd.read_csv(reference_dir / "molsets_candidates.csv")[::100]
+    mixtures = [
+        featurise([row.solvent_1, row.solvent_2], [row.M_1, row.M_2], [0.5, 0.5], row.salt, 1.0)
+        for row in published.itertuples()
+    ]
+    predictions = predict_loop(network, mixtures) * std + mean
+    torch.testing.assert_close(predictions, _float32(published["prediction_w0.5"]), rtol=0, atol=1e-4)
+
+
 def test_has_the_published_size() -> None:
     assert sum(parameter.numel() for parameter in PublishedNetwork().parameters()) == 7617
 
