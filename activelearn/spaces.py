@@ -32,8 +32,8 @@ class MixtureSpace:
         solvents_per_mixture: Numbers of solvents in a mixture, each once.
         fraction_step: Weight fractions among the solvents are the multiples of this step that are at
             least one step and sum to 1; its inverse is a whole number. None: equal fractions only.
-        molalities: mol salt per kg solvent.
-        temperatures_K: K.
+        molality_mol_kg: mol salt per kg solvent.
+        temperature_K: K.
 
     Raises:
         ValueError: If a factor is empty or repeats a value, a mixture asks for more solvents than there
@@ -44,16 +44,16 @@ class MixtureSpace:
     salts: Mapping[str, Component]
     solvents_per_mixture: tuple[int, ...] = (2,)
     fraction_step: float | None = None
-    molalities: tuple[float, ...] = (1.0,)
-    temperatures_K: tuple[float, ...] = (298.15,)
+    molality_mol_kg: tuple[float, ...] = (1.0,)
+    temperature_K: tuple[float, ...] = (298.15,)
 
     def __post_init__(self) -> None:
         for factor, values in (
             ("solvents", list(self.solvents.values())),
             ("salts", list(self.salts.values())),
             ("solvents_per_mixture", list(self.solvents_per_mixture)),
-            ("molalities", list(self.molalities)),
-            ("temperatures_K", list(self.temperatures_K)),
+            ("molality_mol_kg", list(self.molality_mol_kg)),
+            ("temperature_K", list(self.temperature_K)),
         ):
             if not values:
                 raise ValueError(f"{factor} is empty; a space needs at least one")
@@ -133,8 +133,8 @@ class MixtureSpace:
         columns |= {
             "salt": _text(_names(self.salts)[salt]),
             "salt_smiles": _text(_smiles(self.salts)[salt]),
-            "molality_mol_kg": np.asarray(self.molalities, dtype=float)[molality],
-            "temperature_K": np.asarray(self.temperatures_K, dtype=float)[temperature],
+            "molality_mol_kg": np.asarray(self.molality_mol_kg, dtype=float)[molality],
+            "temperature_K": np.asarray(self.temperature_K, dtype=float)[temperature],
         }
         return pd.DataFrame(columns)
 
@@ -156,7 +156,7 @@ class MixtureSpace:
 
     @cached_property
     def _condition_shape(self) -> tuple[int, int, int]:
-        return len(self.salts), len(self.molalities), len(self.temperatures_K)
+        return len(self.salts), len(self.molality_mol_kg), len(self.temperature_K)
 
     @cached_property
     def _conditions_count(self) -> int:
@@ -169,8 +169,8 @@ class MixtureSpace:
         salt, molality, temperature = map(torch.from_numpy, every)
         return (
             lookup(list(self.salts.values()), self.table)[salt],
-            torch.tensor(self.molalities, dtype=torch.float32)[molality],
-            torch.tensor(self.temperatures_K, dtype=torch.float32)[temperature],
+            torch.tensor(self.molality_mol_kg, dtype=torch.float32)[molality],
+            torch.tensor(self.temperature_K, dtype=torch.float32)[temperature],
         )
 
     @cached_property

@@ -34,8 +34,8 @@ def spaces(draw: st.DrawFn) -> MixtureSpace:
         salts=head(SALTS, draw(st.integers(1, 4))),
         solvents_per_mixture=tuple(sizes),
         fraction_step=None if parts is None else 1 / parts,
-        molalities=tuple(draw(st.lists(st.sampled_from([0.0, 0.5, 1.0, 2.5]), min_size=1, unique=True))),
-        temperatures_K=tuple(draw(st.lists(st.sampled_from([253.15, 298.15]), min_size=1, unique=True))),
+        molality_mol_kg=tuple(draw(st.lists(st.sampled_from([0.0, 0.5, 1.0, 2.5]), min_size=1, unique=True))),
+        temperature_K=tuple(draw(st.lists(st.sampled_from([253.15, 298.15]), min_size=1, unique=True))),
     )
 
 
@@ -50,7 +50,7 @@ def loops(space: MixtureSpace) -> Iterator[tuple[object, ...]]:
                 steps = itertools.product(range(1, parts + 1), repeat=size)
                 shares = [tuple(n / parts for n in counts) for counts in steps if sum(counts) == parts]
             for fractions in shares:
-                for condition in itertools.product(space.salts, space.molalities, space.temperatures_K):
+                for condition in itertools.product(space.salts, space.molality_mol_kg, space.temperature_K):
                     yield tuple(zip(subset, fractions, strict=True)), *condition
 
 
@@ -112,7 +112,7 @@ def test_a_space_of_ten_billion_is_read_at_its_end_at_once() -> None:
         salts=SALTS,
         solvents_per_mixture=(1, 2, 3, 4),
         fraction_step=0.02,
-        molalities=(0.5, 1.0, 1.5),
+        molality_mol_kg=(0.5, 1.0, 1.5),
     )
     assert len(space) > 10**10
     last = space.describe([len(space) - 1]).iloc[0]
@@ -123,7 +123,7 @@ def test_a_space_of_ten_billion_is_read_at_its_end_at_once() -> None:
 
 
 def test_a_range_within_one_mixture_carries_only_its_conditions() -> None:
-    space = MixtureSpace(ALCOHOLS, SALTS, molalities=tuple(range(100)))
+    space = MixtureSpace(ALCOHOLS, SALTS, molality_mol_kg=tuple(range(100)))
     assert len(space[410:420].salt) == 10
     assert len(space[390:410].salt) == 400
 
@@ -139,7 +139,7 @@ def test_the_same_repeat_unit_may_stand_twice_as_chains_of_other_mass() -> None:
     ("wrong", "message"),
     [
         ({"salts": {}}, "salts is empty; a space needs at least one"),
-        ({"molalities": (1.0, 1.0)}, "molalities holds one value twice; give each once"),
+        ({"molality_mol_kg": (1.0, 1.0)}, "molality_mol_kg holds one value twice; give each once"),
         (
             {"solvents": {"a": Component.of("O"), "b": Component.of("[OH2]")}},
             "solvents holds one value twice; give each once",
@@ -154,7 +154,7 @@ def test_the_same_repeat_unit_may_stand_twice_as_chains_of_other_mass() -> None:
             "fraction_step is 1.0; 2 solvents of at least one step each exceed 1",
         ),
         (
-            {"solvents_per_mixture": (6,), "fraction_step": 1e-4, "molalities": tuple(range(1, 2001))},
+            {"solvents_per_mixture": (6,), "fraction_step": 1e-4, "molality_mol_kg": tuple(range(1, 2001))},
             "the space has 2**63 candidates or more, too many to number",
         ),
     ],

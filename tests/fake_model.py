@@ -1,0 +1,55 @@
+"""A model simple enough to be checked by hand, for tests of what stands on models."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from surrogates.batches import MixtureBatch, MixtureProduct
+from surrogates.molecules import MoleculeTable
+from surrogates.prediction import Prediction
+
+
+@dataclass(frozen=True)
+class FakePredictor:
+    """Its mean is linear in the fractions and falls with the salt's mass and the molality.
+
+    Attributes:
+        log_molar_mass: `u`, of the molecule table.
+        delay_s: How long each call takes at least.
+        broken: Molality above which the mean is NaN.
+    """
+
+    log_molar_mass: Tensor
+    delay_s: float = 0.0
+    broken: float = float("inf")
+    target: str = "log10_conductivity_S_cm"
+    interval_factor: float = 1.5
+
+    def predict(self, batch: MixtureBatch | MixtureProduct) -> Prediction:
+        time.sleep(self.delay_s)
+        if isinstance(batch, MixtureProduct):
+            batch = batch.expand()
+        solvent = (batch.weights * self.log_molar_mass[batch.solvents]).sum(-1)
+        salt = self.log_molar_mass[batch.salt]
+        mean = torch.sin(7 * solvent) - 0.5 * salt - 0.25 * batch.molality
+        return Prediction(
+            mean=mean.masked_fill(batch.molality > self.broken, float("nan")),
+            epistemic=(solvent - 2) ** 2 + 0.01,
+            aleatoric=torch.full_like(mean, 0.04),
+            in_domain=solvent < 2,
+        )
+
+
+@dataclass(frozen=True)
+class FakeModel:
+    """What `load_model` would give; `settings` go to the predictor."""
+
+    delay_s: float = 0.0
+    broken: float = float("inf")
+
+    def bind(self, table: MoleculeTable) -> FakePredictor:
+        return FakePredictor(table.log_molar_mass, self.delay_s, self.broken)
