@@ -1,0 +1,105 @@
+"""A user's own file of cathode compositions and how they were cycled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+
+from surrogates.compositions import InvalidFormula, parse_formula
+from surrogates.quantities import check_units, numbers
+from surrogates.text_tables import Findings, nearest, read_text, rename
+
+CONDITIONS = ("rate_mA_g", "V_low", "V_high", "cycle")
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class CompositionData:
+    """`n` measured compositions, in the order of the file they come from.
+
+    Attributes:
+        rows: `n` rows: `row` (as a spreadsheet numbers it: the header is row 1), `formula`, `rate_mA_g`,
+            `V_low`, `V_high`, `cycle` (int64) and the target under its own name.
+        target_name: What was measured, e.g. `capacity_mAh_g`.
+        source: File name.
+        sha256: Of the file.
+        report: One line for each thing that was done, and to how many rows.
+    """
+
+    rows: pd.DataFrame
+    target_name: str
+    source: str
+    sha256: str
+    report: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def read_compositions(
+    path: Path, target: str, columns: Mapping[str, str] = _NONE, units: Mapping[str, str] = _NONE
+) -> CompositionData:
+    """Return the measured compositions of a CSV or Parquet file.
+
+    Its columns: `formula`, `rate_mA_g`, `V_low`, `V_high`, `cycle` and the target; others are passed over.
+
+    Args:
+        path: The file.
+        target: What to learn, a column of finite numbers, taken as it stands.
+        columns: The file's header for each of our column names that it calls otherwise.
+        units: The file's unit, as pint spells it, for each of our column names that is in another.
+
+    Raises:
+        InputError: With every bad header, unit and cell of the file.
+    """
+    table = read_text(path)
+    found = Findings(table.file, columns)
+    needed = ("formula", *CONDITIONS, target)
+    cells = rename(table, columns, lambda name: name in needed, found)
+    ignored = [str(name) for name in cells if name not in needed]
+    for name in needed:
+        if name not in cells:
+            mend = f"{nearest(name, ignored)}Add it, or map a header to it in columns."
+            found.header(f'column "{name}" is missing', mend)
+    check_units(units, cells.columns, found)
+    found.stop()
+
+    for text in cells["formula"].unique():
+        _check_formula(cells["formula"], text, found)
+    values = {name: numbers(cells[name], units.get(name), found) for name in (*CONDITIONS, target)}
+    is_upside_down = values["V_low"] >= values["V_high"]
+    for row in cells.index[is_upside_down].tolist():
+        wrong = f"{cells['V_low'][row]} to {cells['V_high'][row]} is no window; V_low must lie below V_high"
+        found.row(row, ["V_low", "V_high"], wrong, "Exchange or correct them.")
+    found.stop()
+
+    rows = pd.DataFrame({"row": cells.index, "formula": cells["formula"].to_numpy(), **values})
+    report = [f"{len(cells)} rows read, none dropped; {table.empty_rows} empty rows passed over"]
+    report += [f"{len(cells)} rows: {name} converted from {unit}" for name, unit in units.items()]
+    if ignored:
+        report.append(f"columns passed over: {', '.join(ignored)}")
+    return CompositionData(
+        rows=rows.astype({"cycle": np.int64}),
+        target_name=target,
+        source=table.file,
+        sha256=table.sha256,
+        report=tuple(report),
+    )
+
+
+def _check_formula(cells: pd.Series[str], text: str, found: Findings) -> None:
+    try:
+        parse_formula(text)
+    except InvalidFormula as error:
+        reason = str(error)
+        found.cells(
+            cells,
+            (cells == text).to_numpy(),
+            lambda _: f'"{text}" is no formula: {reason}',
+            "Write it as Li1.2Mn0.4Ti0.4O2.",
+        )

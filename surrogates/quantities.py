@@ -1,0 +1,162 @@
+"""Numeric columns of a user's file: their units, their sane values, and targets that convert."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pint
+
+from surrogates.text_tables import Findings, Mask, nearest
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What a numeric column holds.
+
+    Attributes:
+        unit: As pint spells it; empty for a pure number.
+        expected: In words, with the bounds and the unit.
+        accept: Whether each finite value lies within the bounds.
+        mend: What to do about one that does not, a sentence.
+    """
+
+    unit: str
+    expected: str
+    accept: Callable[[Floats], Mask]
+    mend: str = "Correct the cell."
+
+
+def _positive(values: Floats) -> Mask:
+    return values > 0
+
+
+def _any(values: Floats) -> Mask:
+    return np.ones_like(values, dtype=bool)
+
+
+_FRACTION = Quantity(
+    "",
+    "a fraction between 0 and 1",
+    lambda values: (values >= 0) & (values <= 1),
+    "Correct the cell, or name its unit if the column holds percent.",
+)
+_CONDUCTIVITY = "a conductivity above 0"
+QUANTITIES: Mapping[str, Quantity] = {
+    "weight_fraction": _FRACTION,
+    "mole_fraction": _FRACTION,
+    "molar_mass": Quantity("g/mol", "a molar mass above 0 g/mol", _positive),
+    "molality_mol_kg": Quantity("mol/kg", "a molality above 0 mol/kg", _positive),
+    "temperature_K": Quantity(
+        "K",
+        "a temperature between 100 and 1000 K",
+        lambda values: (values >= 100) & (values <= 1000),
+        "Correct the cell, or name its unit if the column holds degC.",
+    ),
+    "rate_mA_g": Quantity("mA/g", "a rate above 0 mA/g", _positive),
+    "V_low": Quantity("V", "a voltage between 0 and 10 V", lambda values: (values >= 0) & (values <= 10)),
+    "V_high": Quantity("V", "a voltage between 0 and 10 V", lambda values: (values >= 0) & (values <= 10)),
+    "cycle": Quantity(
+        "", "a whole number from 1", lambda values: (values >= 1) & (values == np.floor(values))
+    ),
+    "conductivity_S_cm": Quantity("S/cm", _CONDUCTIVITY, _positive),
+    "conductivity_mS_cm": Quantity("mS/cm", _CONDUCTIVITY, _positive),
+}
+"""By column name, without the number that solvents carry."""
+
+_LOG10_S_CM: Mapping[str, tuple[Callable[[Floats], Floats], Callable[[Floats], Floats]]] = {
+    "conductivity_S_cm": (np.log10, lambda log: 10.0**log),
+    "conductivity_mS_cm": (lambda values: np.log10(values) - 3, lambda log: 10.0 ** (log + 3)),
+    "log10_conductivity_S_cm": (lambda values: values, lambda log: log),
+    "log10_conductivity_mS_cm": (lambda values: values - 3, lambda log: log + 3),
+}
+"""A conductivity to log10 of S/cm, and back."""
+
+
+def quantity(column: str) -> Quantity:
+    """Return what `column` holds; of a target without facts here, any finite number."""
+    return QUANTITIES.get(re.sub(r"_\d+$", "", column), Quantity("", "a finite number", _any))
+
+
+def conductivities() -> tuple[str, ...]:
+    """Return the names of the targets that convert into each other."""
+    return tuple(_LOG10_S_CM)
+
+
+def convert_target(values: Floats, given: str, wanted: str) -> Floats:
+    """Return `values` of the target `given` as the target `wanted`; both are conductivities or the same."""
+    if given == wanted:
+        return values
+    return _LOG10_S_CM[wanted][1](_LOG10_S_CM[given][0](values))
+
+
+def numbers(cells: pd.Series[str], unit: str | None, found: Findings) -> Floats:
+    """Return a column's values in its own unit, NaN where a cell is bad.
+
+    Args:
+        cells: Text, under our column name.
+        unit: The file's unit if it is another; it has passed `check_units`.
+        found: Takes every cell that is empty, no finite number or out of bounds.
+    """
+    expects = quantity(str(cells.name))
+    values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)
+    readable = np.isfinite(values)
+    if unit is not None:
+        values = _convert(values, unit, expects.unit)
+    sane = readable & expects.accept(np.where(readable, values, np.nan))
+    is_empty = (cells == "").to_numpy()
+    given = f" {unit}" if unit else ""
+    found.cells(cells, is_empty, lambda _: f"the cell is empty; expected {expects.expected}", "Fill it in.")
+    found.cells(
+        cells,
+        ~readable & ~is_empty,
+        lambda text: f'"{text}" is not a finite number; expected {expects.expected}',
+        "Write a plain number with a decimal point.",
+    )
+    found.cells(
+        cells,
+        readable & ~sane,
+        lambda text: f'"{text}"{given} is not {expects.expected}',
+        expects.mend,
+    )
+    return np.where(sane, values, np.nan)
+
+
+def check_units(units: Mapping[str, str], columns: pd.Index[str], found: Findings) -> None:
+    """Note every entry of `units` that names no column, no known unit, or one of another kind."""
+    for column, unit in units.items():
+        expects = quantity(column)
+        if column not in columns:
+            found.header(
+                f'units names "{column}", which is not in the file',
+                f"{nearest(column, columns)}Correct the key in units.",
+            )
+        elif expects.unit == "" and expects is not _FRACTION:
+            found.header(
+                f'units gives "{unit}" for "{column}", whose unit its name fixes', "Remove it from units."
+            )
+        else:
+            try:
+                _convert(np.ones(1), unit, expects.unit)
+            except Exception:  # pint raises whatever its parser trips over
+                found.header(
+                    f'units gives "{unit}" for "{column}", which is no unit that converts to '
+                    f"{expects.unit or 'a pure number'}",
+                    "Write a unit such as S/m, mS/cm, degC, mol/kg or percent.",
+                )
+
+
+@cache
+def _registry() -> pint.UnitRegistry[float]:
+    return pint.UnitRegistry()
+
+
+def _convert(values: Floats, unit: str, wanted: str) -> Floats:
+    return np.asarray(_registry().Quantity(values, unit).to(wanted).magnitude, dtype=np.float64)

@@ -1,0 +1,198 @@
+"""A stranger's CSV or Parquet file as cells of text, and all that is found wrong with it."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from surrogates.errors import InputError, Problem
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A file's cells as they are written there.
+
+    Attributes:
+        file: Its name.
+        sha256: Of the file.
+        cells: Stripped text; the index numbers rows as a spreadsheet does, the header being row 1.
+        empty_rows: How many rows without any text were passed over.
+    """
+
+    file: str
+    sha256: str
+    cells: pd.DataFrame
+    empty_rows: int
+
+
+@dataclass
+class Findings:
+    """What is wrong with one file, gathered until all of it has been looked at.
+
+    Attributes:
+        file: Its name.
+        headers: The file's header for each of our column names that it calls otherwise.
+    """
+
+    file: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    _found: list[tuple[int, Problem]] = field(default_factory=list)
+
+    def header(self, wrong: str, mend: str) -> None:
+        """Note what is wrong with the columns."""
+        self._found.append((1, Problem(self.file, wrong, mend)))
+
+    def row(self, row: int, columns: Sequence[str], wrong: str, mend: str) -> None:
+        """Note what is wrong in some cells of a row, or in the row as a whole if no column is named."""
+        where = f"{self.file}, row {row}"
+        if columns:
+            named = ", ".join(f'"{self.headers.get(column, column)}"' for column in columns)
+            where += f", column{'s' * (len(columns) > 1)} {named}"
+        self._found.append((row, Problem(where, wrong, mend)))
+
+    def cells(self, cells: pd.Series[str], bad: Mask, wrong: Callable[[str], str], mend: str) -> None:
+        """Note every cell of a column where `bad`; `wrong` makes the words from the cell's text."""
+        for row, text in cells[bad].items():
+            self.row(int(str(row)), [str(cells.name)], wrong(text), mend)
+
+    def stop(self) -> None:
+        """Raise all that was found, in the order of rows.
+
+        Raises:
+            InputError: If anything was found.
+        """
+        if self._found:
+            raise InputError([problem for _, problem in sorted(self._found, key=lambda found: found[0])])
+
+
+def read_text(path: Path) -> TextTable:
+    """Return the cells of a Parquet file (by its suffix) or of a UTF-8 CSV file.
+
+    Raises:
+        InputError: If the file cannot be read, has no rows, names a column twice or not at all, or has
+            rows of another length than its header.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise InputError(
+            Problem(str(path), f"the file cannot be read ({reason})", "Check its path.")
+        ) from None
+    read = _parquet_records if path.suffix == ".parquet" else _csv_records
+    header, records = read(data, path.name)
+    found = Findings(path.name)
+    _check_header(header, found)
+    filled = {row: cells for row, cells in enumerate(records, 2) if any(cells)}
+    for row, cells in filled.items():
+        if len(cells) != len(header):
+            found.row(
+                row,
+                [],
+                f"{len(cells)} cells stand here, the header has {len(header)}",
+                "Quote cells that hold a comma, or complete the row.",
+            )
+    if not filled:
+        found.header("there are no rows below the header", "Add a row for each mixture or measurement.")
+    found.stop()
+    return TextTable(
+        file=path.name,
+        sha256=hashlib.sha256(data).hexdigest(),
+        cells=pd.DataFrame(list(filled.values()), columns=header, index=list(filled), dtype=str),
+        empty_rows=len(records) - len(filled),
+    )
+
+
+def rename(
+    table: TextTable, columns: Mapping[str, str], is_known: Callable[[str], bool], found: Findings
+) -> pd.DataFrame:
+    """Return the cells under our column names.
+
+    Args:
+        table: The file.
+        columns: The file's header for each of our names that it calls otherwise.
+        is_known: Whether a name is one of ours.
+        found: Takes what is wrong with `columns`.
+    """
+    cells = table.cells
+    header = [str(name) for name in cells]
+    for ours, theirs in columns.items():
+        if not is_known(ours):
+            found.header(f'columns maps "{ours}", which is no column here', "Correct the key in columns.")
+        if theirs not in header:
+            found.header(
+                f'columns maps "{ours}" to "{theirs}", which is not in the file',
+                f"{nearest(theirs, header)}Its columns are {', '.join(header)}.",
+            )
+        elif ours in header and theirs != ours:
+            found.header(
+                f'columns maps "{ours}" to "{theirs}", but the file has a column "{ours}" too',
+                "Remove one of the two.",
+            )
+    return cells.rename(columns={theirs: ours for ours, theirs in columns.items()})
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return `Did you mean ...? ` with a trailing space, or nothing if no known name is spelled alike."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f'Did you mean "{close[0]}"? ' if close else ""
+
+
+def _csv_records(data: bytes, file: str) -> tuple[list[str], list[list[str]]]:
+    try:
+        text = data.decode("utf-8-sig")
+        records = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise InputError(
+            Problem(f"{file}, line {line}", "this is not UTF-8 text", "Save the file as CSV (UTF-8).")
+        ) from None
+    except csv.Error as error:
+        raise InputError(
+            Problem(file, f"this is not CSV: {error}", "Close every quote and save the file as CSV.")
+        ) from None
+    if not records:
+        raise InputError(Problem(file, "the file is empty", "Give it a header and rows."))
+    header, *rows = ([cell.strip() for cell in record] for record in records)
+    return header, rows
+
+
+def _parquet_records(data: bytes, file: str) -> tuple[list[str], list[list[str]]]:
+    try:
+        table = pq.read_table(pa.BufferReader(data))
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(Problem(file, f"this is not Parquet: {reason}", "Write the file anew.")) from None
+    found = Findings(file)
+    columns: list[list[str]] = []
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        try:
+            texts = column.cast(pa.string()).fill_null("").to_pylist()
+        except pa.ArrowException:
+            found.header(f'column "{name}" holds {column.type}', "Give it numbers or text.")
+        else:
+            columns.append([text.strip() for text in texts])
+    found.stop()
+    return table.column_names, [list(cells) for cells in zip(*columns, strict=True)]
+
+
+def _check_header(header: list[str], found: Findings) -> None:
+    for name, count in Counter(header).items():
+        if name == "":
+            found.header(f"{count} columns have no name", "Name or remove them.")
+        elif count > 1:
+            found.header(f'{count} columns are named "{name}"', "Rename or remove all but one.")
