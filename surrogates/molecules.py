@@ -69,7 +69,7 @@ def molar_mass(smiles: str) -> float:
     """Return the molar mass [g/mol] with natural isotopes; of a repeat unit, without its caps."""
     mol = parse_smiles(smiles)
     caps = sum(a.GetMass() for a in mol.GetAtoms() if a.GetSymbol() in CAPS)
-    return float(Descriptors.MolWt(mol)) - caps
+    return float(Descriptors.MolWt(mol)) - caps  # type: ignore[attr-defined]  # absent from the stubs
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class ElementFacts:
 @cache
 def element_facts() -> dict[str, ElementFacts]:
     """Return the facts of `elements.csv` by symbol; its header names the source."""
-    with files("surrogates").joinpath("elements.csv").open(encoding="utf-8", newline="") as lines:
+    with files("surrogates").joinpath("elements.csv").open(encoding="utf-8") as lines:
         rows = csv.DictReader(line for line in lines if not line.startswith("#"))
         return {
             row["symbol"]: ElementFacts(float(row["electronegativity"]), float(row["vdw_radius_A"]))
