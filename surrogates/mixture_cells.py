@@ -53,7 +53,8 @@ def read_slot(cells: pd.DataFrame, i: int, kind: str, units: Mapping[str, str], 
     """
     solvent, fraction, mass = f"solvent_{i}", f"{kind}_{i}", f"molar_mass_{i}"
     is_given = (cells[solvent] != "").to_numpy()
-    is_alone = ~is_given & ~cells[fraction].isin(["", "0"]).to_numpy()
+    is_blank = ((cells[fraction] == "") | (pd.to_numeric(cells[fraction], errors="coerce") == 0)).to_numpy()
+    is_alone = ~is_given & ~is_blank
     found.cells(
         cells[fraction],
         is_alone,

@@ -94,7 +94,7 @@ def read_mixtures(
         rows=rows,
         source=table.file,
         sha256=table.sha256,
-        report=_report(table, cells, layout, target, units, slots, rows),
+        report=_report(table, cells, layout, target, units, slots, salts, rows),
     )
 
 
@@ -168,19 +168,21 @@ def _report(
     target: str,
     units: Mapping[str, str],
     slots: Sequence[Slot],
+    salts: Sequence[Component | None],
     rows: pd.DataFrame,
 ) -> tuple[str, ...]:
     total = np.sum([slot.fractions for slot in slots], axis=0)
     scaled = int((np.abs(total - 1) > 1e-9).sum())
-    named = {
+    parts = {f"solvent_{i}": slot.components for i, slot in enumerate(slots, 1)} | {"salt": salts}
+    read = {
         text: part.smiles
-        for i, slot in enumerate(slots, 1)
-        for text, part in zip(cells[f"solvent_{i}"], slot.components, strict=True)
+        for column, components in parts.items()
+        for text, part in zip(cells[column], components, strict=True)
         if part is not None and text != part.smiles
     }
     lines = [f"{len(cells)} rows read, none dropped; {table.empty_rows} empty rows passed over"]
-    if named:
-        lines.append("solvents read: " + ", ".join(f"{text} as {smiles}" for text, smiles in named.items()))
+    if read:
+        lines.append("chemicals read: " + ", ".join(f"{text} as {smiles}" for text, smiles in read.items()))
     lines += [f"{len(cells)} rows: {name} converted from {unit}" for name, unit in units.items()]
     if layout.kind == "mole_fraction":
         lines.append(f"{len(cells)} rows: weight fractions computed from mole fractions and molar masses")

@@ -1,0 +1,115 @@
+"""Files of strangers as text, and every way they cannot be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from surrogates.errors import InputError
+from surrogates.text_tables import Findings, read_text, rename
+
+
+def _refusal(path: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        read_text(path)
+    return str(caught.value)
+
+
+def _file(tmp_path: Path, content: str | bytes, name: str = "a.csv") -> Path:
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def test_cells_stay_as_written_under_their_spreadsheet_rows(tmp_path: Path) -> None:
+    table = read_text(_file(tmp_path, '\ufeffa,b\r\n 1.50 ,"x, y"\r\n,\r\nNA,"line\nbreak"\r\n\r\n'))
+    assert table.cells.to_dict("index") == {2: {"a": "1.50", "b": "x, y"}, 4: {"a": "NA", "b": "line\nbreak"}}
+    assert table.empty_rows == 2
+
+
+def test_parquet_gives_the_same_cells_as_csv(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"salt": ["LiPF6", None], "m": [0.1, 298.15], "n": [1, 2]})
+    frame.to_parquet(tmp_path / "a.parquet")
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    pd.testing.assert_frame_equal(
+        read_text(tmp_path / "a.parquet").cells, read_text(tmp_path / "a.csv").cells
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "a.csv: the file is empty. Give it a header and rows."),
+        ("a,b\n", "a.csv: there are no rows below the header. Add a row for each mixture or measurement."),
+        ("a,b\n,\n", "a.csv: there are no rows below the header. Add a row for each mixture or measurement."),
+        (b"a\n1\n\xe9\n", "a.csv, line 3: this is not UTF-8 text. Save the file as CSV (UTF-8)."),
+        (
+            'a\n"x',
+            "a.csv: this is not CSV: unexpected end of data. Close every quote and save the file as CSV.",
+        ),
+        ("a,b,a\n1,2,3\n", 'a.csv: 2 columns are named "a". Rename or remove all but one.'),
+        ("a,,\n1,2,3\n", "a.csv: 2 columns have no name. Name or remove them."),
+        (
+            "a,b\n1\n1,2\n1,2,3\n",
+            "a.csv, row 2: 1 cells stand here, the header has 2. "
+            "Quote cells that hold a comma, or complete the row.\n"
+            "a.csv, row 4: 3 cells stand here, the header has 2. "
+            "Quote cells that hold a comma, or complete the row.",
+        ),
+    ],
+)
+def test_what_is_no_table_is_refused(tmp_path: Path, content: str | bytes, message: str) -> None:
+    assert _refusal(_file(tmp_path, content)) == message
+
+
+def test_a_missing_file_and_a_directory_are_refused(tmp_path: Path) -> None:
+    assert _refusal(tmp_path / "b.csv") == (
+        f"{tmp_path}/b.csv: the file cannot be read (No such file or directory). Check its path."
+    )
+    assert _refusal(tmp_path) == f"{tmp_path}: the file cannot be read (Is a directory). Check its path."
+
+
+def test_a_file_that_only_claims_to_be_parquet_is_refused(tmp_path: Path) -> None:
+    message = _refusal(_file(tmp_path, "a,b\n1,2\n", "a.parquet"))
+    assert message.startswith("a.parquet: this is not Parquet: ")
+    assert message.endswith("Write the file anew.")
+
+
+def test_a_parquet_column_of_lists_is_refused(tmp_path: Path) -> None:
+    pd.DataFrame({"a": [[1.0], [2.0]], "b": [1, 2]}).to_parquet(tmp_path / "a.parquet")
+    assert _refusal(tmp_path / "a.parquet").startswith('a.parquet: column "a" holds list<')
+
+
+def test_mapped_headers_are_renamed_and_messages_keep_the_files_words(tmp_path: Path) -> None:
+    table = read_text(_file(tmp_path, "Salz,b\nx,1\n"))
+    found = Findings(table.file, {"salt": "Salz"})
+    cells = rename(table, found.headers, lambda name: name == "salt", found)
+    assert list(cells) == ["salt", "b"]
+    found.row(2, ["salt", "b"], "they disagree", "Mend it.")
+    with pytest.raises(InputError, match=r'^a\.csv, row 2, columns "Salz", "b": they disagree\. Mend it\.$'):
+        found.stop()
+
+
+def test_a_wrong_mapping_is_refused_with_all_that_is_wrong(tmp_path: Path) -> None:
+    table = read_text(_file(tmp_path, "Salz,b\nx,1\n"))
+    found = Findings(table.file)
+    rename(table, {"slat": "Salz", "salt": "Saltz", "b": "Salz"}, lambda name: name in ("salt", "b"), found)
+    with pytest.raises(InputError) as caught:
+        found.stop()
+    assert str(caught.value).splitlines() == [
+        'a.csv: columns maps "slat", which is no column here. Correct the key in columns.',
+        'a.csv: columns maps "salt" to "Saltz", which is not in the file. '
+        'Did you mean "Salz"? Its columns are Salz, b.',
+        'a.csv: columns maps "b" to "Salz", but the file has a column "b" too. Remove one of the two.',
+    ]
+
+
+def test_problems_come_in_the_order_of_rows() -> None:
+    found = Findings("a.csv")
+    found.row(9, ["b"], "second", "Mend.")
+    found.row(3, ["a"], "first", "Mend.")
+    with pytest.raises(InputError) as caught:
+        found.stop()
+    assert [problem.wrong for problem in caught.value.problems] == ["first", "second"]
