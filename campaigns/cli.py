@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,6 +18,45 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(datasets_cli.app, name="datasets")
+
+
+@app.command()
+def screen(
+    config: Annotated[
+        str, typer.Argument(help="A YAML file, or the name of a job that ships.")
+    ] = "electrolytes",
+    model: Annotated[
+        Path | None, typer.Option(help="Model directory; by default the one that ships.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Directory for the results.")] = Path(
+        "results/screen-electrolytes"
+    ),
+    engine: Annotated[
+        Literal["ray", "local"], typer.Option(help="On Ray, or in this process without it.")
+    ] = "ray",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes on Ray; by default one a core.")
+    ] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(help="Address of a running Ray cluster; by default a local one is started.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted screen.")] = False,
+    no_shards: Annotated[bool, typer.Option("--no-shards", help="Write only the ranked list.")] = False,
+    top_k: Annotated[int | None, typer.Option(min=1, help="Length of the list; replaces the file's.")] = None,
+) -> None:
+    """Score every candidate of a space and list the best, with uncertainties."""
+    from rich.console import Console
+
+    from campaigns.screen import choose_engine, choose_model, choose_screen, screen_to_files
+
+    console = Console(stderr=True)
+    job = choose_screen(config, top_k)
+    scorer = choose_engine(engine, workers, ray_address)
+    try:
+        screen_to_files(job, choose_model(model), out, scorer, console, resume, not no_shards)
+    except KeyboardInterrupt:
+        typer.echo(f"Interrupted. {out} keeps what is done; add --resume to the command to go on.", err=True)
+        raise typer.Exit(130) from None
 
 
 def main() -> None:

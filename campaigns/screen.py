@@ -1,0 +1,191 @@
+"""The screen from a configuration and a model to the files of a ranked list."""
+
+from __future__ import annotations
+
+import platform
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Literal
+
+import pandas as pd
+from rich.console import Console
+
+from activelearn.screening import Engine, Screen, in_process, run
+from campaigns.config import load_yaml, resolve_job
+from campaigns.report import print_best, watched
+from campaigns.screen_config import ScreenConfig
+from campaigns.screen_record import ScreenRecord, ranked_table
+from surrogates.errors import InputError, Problem
+from surrogates.prediction import Model
+
+
+@dataclass(frozen=True)
+class ChosenModel:
+    """A model with what `run.json` says of it.
+
+    Attributes:
+        model: The model.
+        facts: Its hash, and what its card says of the data and the seeds it was trained with.
+        load_s: Time it took to load, s.
+    """
+
+    model: Model
+    facts: dict[str, Any]
+    load_s: float
+
+
+def choose_screen(job: str, top_k: int | None) -> ScreenConfig:
+    """Return the screen that a YAML file or a bundled job describes; `top_k` replaces the file's.
+
+    Raises:
+        InputError: If there is no such job or it does not describe a screen.
+    """
+    config = load_yaml(resolve_job(job), ScreenConfig)
+    return config if top_k is None else config.model_copy(update={"top_k": top_k})
+
+
+def choose_model(directory: Path | None) -> ChosenModel:
+    """Load a model directory; by default the model that ships.
+
+    Raises:
+        InputError: If the directory does not hold a model.
+    """
+    from surrogates.checkpoints import load_model, model_hash
+
+    started = perf_counter()
+    directory = directory or Path(str(files("surrogates") / "pretrained" / "molsets-conductivity"))
+    model = load_model(directory)
+    return ChosenModel(model, {"sha256": model_hash(directory)}, perf_counter() - started)
+
+
+def choose_engine(
+    name: Literal["ray", "local"], workers: int | None, address: str | None
+) -> AbstractContextManager[Engine]:
+    """Return the engine, not yet opened.
+
+    Raises:
+        InputError: If what only Ray can do is asked of the local engine.
+    """
+    if name == "ray":
+        from activelearn.cluster import ray_engine  # takes a second that the local engine need not wait
+
+        return ray_engine(workers, address)
+    if workers is not None or address is not None:
+        wrong = "--workers and --ray-address mean nothing without Ray"
+        raise InputError(Problem("--engine local", wrong, "Leave them out, or take --engine ray."))
+    return nullcontext(in_process)
+
+
+def screen_to_files(
+    config: ScreenConfig,
+    chosen: ChosenModel,
+    out: Path,
+    engine: AbstractContextManager[Engine],
+    console: Console,
+    resume: bool = False,
+    keep_shards: bool = True,
+) -> None:
+    """Screen a space and write `ranked.csv`, `run.json` and, of all candidates, `predictions/*.parquet`.
+
+    Args:
+        config: The screen.
+        chosen: The model.
+        out: Directory for the files, made if need be.
+        engine: Opened when there is something to do.
+        console: Where progress and the ten best are shown.
+        resume: Continue the screen that stands in `out`, if one does.
+        keep_shards: Write all scored candidates, not only the best.
+
+    Raises:
+        InputError: If the model predicts another target, or `out` holds a screen that is not to be resumed
+            or is not this one.
+    """
+    started = perf_counter()
+    space = config.space.space()
+    predictor = chosen.model.bind(space.table)
+    if predictor.target != config.target:
+        wrong = f"the model predicts {predictor.target}, the screen asks for {config.target}"
+        raise InputError(Problem("target", wrong, "Give another model or mend the target."))
+    load_s = chosen.load_s + perf_counter() - started
+    shards = out.resolve() / "predictions" if keep_shards else None
+    screen = Screen(space, predictor, config.score(), config.top_k, shards)
+    record = ScreenRecord.open(out, _asked(config, chosen, screen), resume)
+    if record.is_finished():
+        console.print("The screen is finished; nothing is left to do.")
+    else:
+        _work_off(screen, record, engine, console, load_s)
+    print_best(pd.read_csv(record.ranked, nrows=10), config.target, len(space), console)
+    console.print(f"All of the list: {record.ranked}", soft_wrap=True)
+    if keep_shards:
+        console.print(f"All candidates: {record.shards}/*.parquet", soft_wrap=True)
+    console.print(f"What was run: {record.summary}", soft_wrap=True)
+
+
+def _work_off(
+    screen: Screen,
+    record: ScreenRecord,
+    engine: AbstractContextManager[Engine],
+    console: Console,
+    load_s: float,
+) -> None:
+    """Screen what is left, keep the standing after each chunk, and write the results."""
+    before = standing = record.standing()
+    opening = perf_counter()
+    with engine as score:
+        opened = perf_counter()
+        standings = run(screen, score, before)
+        for standing in watched(standings, before.candidates, len(screen.space), console):
+            record.save(standing)
+        screened = perf_counter()
+    closed = perf_counter()
+    _check_shards(screen)
+    ranked = ranked_table(screen, standing.top)
+    record.write_ranked(ranked)
+    written = perf_counter()
+    results = {
+        "counts": {
+            "candidates": standing.candidates,
+            "in_domain": standing.in_domain,
+            "out_of_domain": standing.candidates - standing.in_domain,
+            "ranked": len(ranked),
+            "of_earlier_runs": before.candidates,
+        },
+        "timings_s": {
+            "load_model": load_s,
+            "start_engine": opened - opening,
+            "screen": screened - opened,
+            "stop_engine": closed - screened,
+            "write_ranked": written - closed,
+            "workers_computing": standing.compute_s,
+            "workers_writing": standing.write_s,
+        },
+        "candidates_per_second": (standing.candidates - before.candidates) / (screened - opened),
+        "candidates_per_second_computing": standing.candidates / standing.compute_s,
+    }
+    record.finish(results)
+
+
+def _asked(config: ScreenConfig, chosen: ChosenModel, screen: Screen) -> dict[str, Any]:
+    """Return all that decides the ranking to the last digit."""
+    packages = ("activelearn", "torch", "numpy", "rdkit")
+    return {
+        "config": config.model_dump(mode="json"),
+        "candidates": len(screen.space),
+        "chunk_size": screen.chunk_size,
+        "shards": screen.shards is not None,
+        "model": chosen.facts,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
+    }
+
+
+def _check_shards(screen: Screen) -> None:
+    paths = [path for path in map(screen.shard, screen.chunks()) if path]
+    missing = [path.name for path in paths if not path.exists()]
+    if missing:
+        wrong = f"{len(missing)} of {len(paths)} shards are not there, the first of them {missing[0]}"
+        mend = "Start again with an --out that every machine of the cluster sees, or with --no-shards."
+        raise InputError(Problem(str(screen.shards), wrong, mend))

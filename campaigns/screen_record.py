@@ -1,0 +1,199 @@
+"""The directory of a screen: what was asked, how far it came, what came out.
+
+`run.json` says what is screened, with `"finished": false` until all is done; `progress.npz` holds the
+standing after the last chunk and goes when `ranked.csv` comes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+
+from activelearn.screening import Screen, Standing
+from activelearn.shards import clear_unfinished, written_whole
+from surrogates.errors import InputError, Problem
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ScreenRecord:
+    """The files of one screen.
+
+    Attributes:
+        directory: Where they stand.
+        asked: All that decides the ranking, as it stands in `run.json`: a screen resumes only with the same.
+    """
+
+    directory: Path
+    asked: Json
+
+    @property
+    def shards(self) -> Path:
+        """Directory of the scored candidates, all of them."""
+        return self.directory / "predictions"
+
+    @property
+    def ranked(self) -> Path:
+        """The ranked list."""
+        return self.directory / "ranked.csv"
+
+    @property
+    def summary(self) -> Path:
+        """What was run, with what, and what it took."""
+        return self.directory / "run.json"
+
+    @property
+    def _progress(self) -> Path:
+        return self.directory / "progress.npz"
+
+    @staticmethod
+    def open(directory: Path, asked: Json, resume: bool) -> ScreenRecord:
+        """Open the directory for a new screen, or for going on with the one that stands there.
+
+        Raises:
+            InputError: If a screen stands there and `resume` is false, or another one was asked for there,
+                or the directory cannot be written.
+        """
+        record = ScreenRecord(directory, json.loads(json.dumps(asked)))
+        if record.summary.exists() and resume:
+            record._refuse_another()
+            clear_unfinished(directory)
+            clear_unfinished(record.shards)
+            return record
+        for path in (record.summary, record.ranked, record.shards):
+            if path.exists():
+                wrong = f"it holds the {path.name} of a screen already; nothing was changed"
+                mend = "Give another --out, or continue that screen with --resume."
+                raise InputError(Problem(str(directory), wrong, mend))
+        try:
+            (record.shards if asked["shards"] else directory).mkdir(parents=True, exist_ok=True)
+            record._write_summary({"finished": False, **record.asked})
+        except OSError as error:
+            wrong = f"the directory cannot be written: {error.strerror}"
+            raise InputError(Problem(str(directory), wrong, "Give another --out.")) from None
+        return record
+
+    def is_finished(self) -> bool:
+        """Return whether all of the screen is done."""
+        return bool(self._read_summary().get("finished")) and self.ranked.exists()
+
+    def standing(self) -> Standing:
+        """Return how far the screen came.
+
+        Raises:
+            InputError: If the file that says so is damaged.
+        """
+        if not self._progress.exists():
+            return Standing()
+        try:
+            with np.load(self._progress, allow_pickle=False) as saved:
+                return Standing(
+                    finished=frozenset(saved["finished"].tolist()),
+                    candidates=int(saved["candidates"]),
+                    in_domain=int(saved["in_domain"]),
+                    top=saved["top"],
+                    compute_s=float(saved["compute_s"]),
+                    write_s=float(saved["write_s"]),
+                )
+        except (OSError, ValueError, KeyError, BadZipFile):
+            wrong = "the file is damaged"
+            raise InputError(Problem(str(self._progress), wrong, "Remove it to screen all again.")) from None
+
+    def save(self, standing: Standing) -> None:
+        """Keep how far the screen came."""
+        with written_whole(self._progress) as temporary, temporary.open("wb") as file:
+            np.savez(
+                file,
+                finished=np.array(sorted(standing.finished)),
+                candidates=standing.candidates,
+                in_domain=standing.in_domain,
+                top=standing.top,
+                compute_s=standing.compute_s,
+                write_s=standing.write_s,
+            )
+
+    def write_ranked(self, table: pd.DataFrame) -> None:
+        """Write the ranked list, numbers with six digits."""
+        with written_whole(self.ranked) as temporary:
+            table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+
+    def finish(self, results: Json) -> None:
+        """Add the results to `run.json`; the screen is finished."""
+        self._write_summary({"finished": True, **self.asked, **results})
+        self._progress.unlink(missing_ok=True)
+
+    def _write_summary(self, content: Json) -> None:
+        with written_whole(self.summary) as temporary:
+            temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+    def _read_summary(self) -> Json:
+        try:
+            content = json.loads(self.summary.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            content = None
+        if not isinstance(content, dict):
+            wrong, mend = "the file is damaged", "Start again in another --out."
+            raise InputError(Problem(str(self.summary), wrong, mend))
+        return content
+
+    def _refuse_another(self) -> None:
+        summary = self._read_summary()
+        there = dict(_leaves({key: summary.get(key) for key in self.asked}, ""))
+        here = dict(_leaves(self.asked, ""))
+        problems = [
+            Problem(
+                f'{self.summary}, "{key}"',
+                f"the screen there has {there.get(key)}, this one has {here.get(key)}",
+                "Give another --out, or what stands there.",
+            )
+            for key in dict.fromkeys([*there, *here])
+            if there.get(key) != here.get(key)
+        ]
+        if problems:
+            raise InputError(problems)
+
+
+def _leaves(value: object, key: str) -> Iterator[tuple[str, object]]:
+    """Yield the values within nested mappings and lists, by dotted key."""
+    if isinstance(value, list):
+        value = dict(enumerate(value, start=1))
+    if not isinstance(value, dict):
+        yield key, value
+        return
+    for name, below in value.items():
+        yield from _leaves(below, f"{key}.{name}".lstrip("."))
+
+
+def ranked_table(screen: Screen, top: np.ndarray) -> pd.DataFrame:
+    """Return the ranked list: what each candidate is, its prediction, interval and score.
+
+    Args:
+        screen: The screen.
+        top: Its best rows (`ROW`), best first.
+    """
+    name, factor = screen.predictor.target, screen.predictor.interval_factor
+    mean = top["mean"].astype(float)
+    epistemic, aleatoric = top["std_epistemic"].astype(float), top["std_aleatoric"].astype(float)
+    std = np.hypot(epistemic, aleatoric)
+    table = screen.space.describe(top["candidate"]).assign(
+        **{
+            f"{name}_mean": mean,
+            f"{name}_std": std,
+            f"{name}_std_epistemic": epistemic,
+            f"{name}_std_aleatoric": aleatoric,
+            f"{name}_lower_90": mean - factor * std,
+            f"{name}_upper_90": mean + factor * std,
+        },
+        in_domain=top["in_domain"],
+        score=top["score"],
+    )
+    table.insert(0, "rank", np.arange(1, len(table) + 1))
+    return table
