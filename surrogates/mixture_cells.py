@@ -51,7 +51,7 @@ def read_slot(cells: pd.DataFrame, i: int, kind: str, units: Mapping[str, str], 
         units: Units of the file where they are not ours.
         found: Takes every bad cell.
     """
-    solvent, fraction, mass = f"solvent_{i}", f"{kind}_{i}", f"molar_mass_{i}"
+    solvent, fraction = f"solvent_{i}", f"{kind}_{i}"
     is_given = (cells[solvent] != "").to_numpy()
     is_blank = ((cells[fraction] == "") | (pd.to_numeric(cells[fraction], errors="coerce") == 0)).to_numpy()
     is_alone = ~is_given & ~is_blank
@@ -62,18 +62,7 @@ def read_slot(cells: pd.DataFrame, i: int, kind: str, units: Mapping[str, str], 
         "Name the solvent or clear the fraction.",
     )
     smiles = _molecules(cells[solvent], _solvent_fault, found)
-    masses = np.array([np.nan if s is None or is_polymer(s) else molar_mass(s) for s in smiles])
-    if mass in cells:
-        weighed = is_given & (cells[mass] != "").to_numpy()
-        masses[weighed] = numbers(cells.loc[weighed, mass], units.get(mass), found)
-    else:
-        weighed = np.zeros_like(is_given)
-    found.cells(
-        cells[solvent],
-        np.array([s is not None and is_polymer(s) for s in smiles]) & ~weighed,
-        lambda text: f'"{text}" is a polymer, and {mass} does not give its molar mass',
-        f"Give the chain's molar mass [g/mol] in {mass}.",
-    )
+    masses = _molar_masses(cells, i, smiles, units, found)
     fractions = np.where(is_alone, np.nan, 0.0)
     fractions[is_given] = numbers(cells.loc[is_given, fraction], units.get(fraction), found)
     components = [None if s is None else Component(s, float(m)) for s, m in zip(smiles, masses, strict=True)]
@@ -118,23 +107,46 @@ def check_mixtures(slots: Sequence[Slot], rows: pd.Index[int], kind: str, found:
             found.row(rows[n], solvent_columns, "one solvent stands here twice", "Add up its fractions.")
 
 
+def _molar_masses(
+    cells: pd.DataFrame, i: int, smiles: Sequence[str | None], units: Mapping[str, str], found: Findings
+) -> Floats:
+    """Return g/mol, the file's before the formula's; NaN where there is no solvent or the cell is bad."""
+    solvent, column = f"solvent_{i}", f"molar_mass_{i}"
+    by_formula = {s: np.nan if is_polymer(s) else molar_mass(s) for s in set(smiles) if s is not None}
+    masses = np.array([np.nan if s is None else by_formula[s] for s in smiles])
+    is_missing = np.array([s is not None for s in smiles]) & np.isnan(masses)
+    if column in cells:
+        is_given = ((cells[solvent] != "") & (cells[column] != "")).to_numpy()
+        masses[is_given] = numbers(cells.loc[is_given, column], units.get(column), found)
+        is_missing &= ~is_given
+    found.cells(
+        cells[solvent],
+        is_missing,
+        lambda text: f'"{text}" is a polymer, and {column} does not give its molar mass',
+        f"Give the chain's molar mass [g/mol] in {column}.",
+    )
+    return masses
+
+
 def _molecules(
     cells: pd.Series[str], fault_of: Callable[[str], Fault | None], found: Findings
 ) -> list[str | None]:
     """Return the canonical SMILES each cell means, None where it is empty or bad."""
-    smiles: dict[str, str] = {}
+    known: dict[str, str] = {}
     for text in filter(None, cells.unique()):
         try:
-            smiles[text] = resolve(text)
-            MoleculeTable.build([Component.of(smiles[text])])
-            fault = fault_of(smiles[text])
+            smiles = resolve(text)
+            MoleculeTable.build([Component.of(smiles)])
+            fault = fault_of(smiles)
         except UnknownChemical as error:
             fault = "is neither a known name nor a SMILES that RDKit can read", error.mend()
         except InvalidMolecule as error:
             fault = f"cannot be used: {error}", "Remove the row; nothing can be predicted for it."
-        if fault is not None:
+        if fault is None:
+            known[text] = smiles
+        else:
             _note(cells, text, fault, found)
-    return [smiles.get(text) for text in cells]
+    return [known.get(text) for text in cells]
 
 
 def _note(cells: pd.Series[str], text: str, fault: Fault, found: Findings) -> None:

@@ -267,3 +267,40 @@ def test_messages_name_the_files_own_headers_and_units(tmp_path: Path) -> None:
         'mine.csv, row 2, column "T": "-200" degC is not a temperature between 100 and 1000 K. '
         "Correct the cell, or name its unit if the column holds degC."
     ]
+
+
+nasty = st.sampled_from(
+    [
+        "",
+        "EC",
+        "DMC",
+        "LiPF6",
+        "0.5",
+        "1",
+        "0",
+        "-1",
+        "1e999",
+        "nan",
+        "x",
+        "1,5",
+        '"',
+        "[Cu]OCC[Au]",
+        "[",
+        "é",
+    ]
+)
+
+
+@given(cells=st.lists(st.lists(nasty, min_size=7, max_size=8), min_size=0, max_size=4))
+def test_whatever_stands_in_the_cells_it_is_read_or_refused(
+    cells: list[list[str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    header = "solvent_1,weight_fraction_1,solvent_2,weight_fraction_2,salt,molality_mol_kg,y"
+    path = _file(tmp_path_factory.mktemp("x"), header, *(",".join(row) for row in cells))
+    try:
+        data = read_mixtures(path, "y")
+    except InputError as error:
+        assert all(problem.where.startswith("mine.csv") for problem in error.problems)
+    else:
+        assert bool(data.target.isfinite().all())
+        assert bool((data.batch.weights.sum(-1) - 1).abs().lt(1e-9).all())
