@@ -36,8 +36,8 @@ ROW = np.dtype(
 )
 """A scored candidate; mean and standard deviations in the target's unit."""
 
-BLOCK = 2**14
-"""Candidates predicted at once."""
+BLOCK = 2**15
+"""Candidates predicted at once: decoding and ranking them costs some 45 ns each, 175 in blocks of 2**12."""
 
 Score = Callable[[Prediction], Tensor]
 """What candidates are ranked by, `n`, higher is better; it must pickle."""

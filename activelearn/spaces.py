@@ -115,7 +115,7 @@ class MixtureSpace:
         Raises:
             IndexError: If a candidate is not in the space.
         """
-        index = torch.as_tensor(np.asarray(candidates, dtype=np.int64))
+        index = torch.from_numpy(np.array(candidates, dtype=np.int64))
         if len(index) and not 0 <= int(index.min()) <= int(index.max()) < len(self):
             raise IndexError(f"the space has candidates 0 to {len(self) - 1}")
         solvents, weights = self._decode(index // self._conditions_count)

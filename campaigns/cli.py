@@ -47,16 +47,17 @@ def screen(
     """Score every candidate of a space and list the best, with uncertainties."""
     from rich.console import Console
 
-    from campaigns.screen import choose_engine, choose_model, choose_screen, screen_to_files
+    from campaigns.screen import choose_engine, choose_model, choose_screen, print_summary, screen_to_files
 
-    console = Console(stderr=True)
+    progress = Console(stderr=True, highlight=False)
     job = choose_screen(config, top_k)
     scorer = choose_engine(engine, workers, ray_address)
     try:
-        screen_to_files(job, choose_model(model), out, scorer, console, resume, not no_shards)
+        record = screen_to_files(job, choose_model(model), out, scorer, progress, resume, not no_shards)
     except KeyboardInterrupt:
         typer.echo(f"Interrupted. {out} keeps what is done; add --resume to the command to go on.", err=True)
         raise typer.Exit(130) from None
+    print_summary(record, Console(width=None if sys.stdout.isatty() else 120))
 
 
 def main() -> None:

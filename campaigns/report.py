@@ -7,6 +7,7 @@ from time import monotonic
 from typing import Any
 
 import pandas as pd
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -61,10 +62,27 @@ def _in_lines(standings: Iterator[Standing], done: int, total: int, console: Con
 
 
 def print_best(ranked: pd.DataFrame, target: str, total: int, console: Console) -> None:
-    """Print the head of a ranked list as a table."""
-    table = Table(title=f"The {len(ranked)} best of {total:,} candidates, {target}")
-    for heading in ("rank", "solvents", "salt", "mol/kg", "K", "mean", "std", "90 % interval", "in domain"):
-        table.add_column(heading, justify="left" if heading in ("solvents", "salt") else "right")
+    """Print the head of a ranked list as a table.
+
+    Args:
+        ranked: The head, with the columns of `ranked.csv`.
+        target: Name of the target.
+        total: Candidates of the space.
+        console: Where to print it.
+    """
+    table = Table(title=f"The {len(ranked)} best of {total:,} candidates by {target}", box=SIMPLE_HEAD)
+    for heading in (
+        "rank",
+        "solvents by weight",
+        "salt",
+        "mol/kg",
+        "K",
+        "mean",
+        "std",
+        "90 % interval",
+        "in domain",
+    ):
+        table.add_column(heading, overflow="fold")
     for row in ranked.to_dict("records"):
         table.add_row(
             str(row["rank"]),
@@ -75,12 +93,16 @@ def print_best(ranked: pd.DataFrame, target: str, total: int, console: Console) 
             f"{row[f'{target}_mean']:.2f}",
             f"{row[f'{target}_std']:.2f}",
             f"{row[f'{target}_lower_90']:.2f} to {row[f'{target}_upper_90']:.2f}",
-            "yes" if row["in_domain"] else "NO",
+            "yes" if row["in_domain"] else "no",
         )
     console.print(table)
+    if not ranked["in_domain"].all():
+        console.print("Not in domain: far from what the model was trained on; its numbers are a guess there.")
 
 
 def _solvents(row: Mapping[Hashable, Any]) -> str:
     slots = [str(key).removeprefix("weight_fraction_") for key in row if "weight_fraction_" in str(key)]
     used = [slot for slot in slots if not pd.isna(row[f"solvent_{slot}"])]
-    return " + ".join(f"{row[f'weight_fraction_{slot}']:.2g} {row[f'solvent_{slot}']}" for slot in used)
+    return " + ".join(
+        f"{100 * row[f'weight_fraction_{slot}']:.3g} % {row[f'solvent_{slot}']}" for slot in used
+    )

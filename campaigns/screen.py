@@ -88,7 +88,7 @@ def screen_to_files(
     console: Console,
     resume: bool = False,
     keep_shards: bool = True,
-) -> None:
+) -> ScreenRecord:
     """Screen a space and write `ranked.csv`, `run.json` and, of all candidates, `predictions/*.parquet`.
 
     Args:
@@ -96,9 +96,12 @@ def screen_to_files(
         chosen: The model.
         out: Directory for the files, made if need be.
         engine: Opened when there is something to do.
-        console: Where progress and the ten best are shown.
+        console: Where progress is shown.
         resume: Continue the screen that stands in `out`, if one does.
         keep_shards: Write all scored candidates, not only the best.
+
+    Returns:
+        The record of the finished screen.
 
     Raises:
         InputError: If the model predicts another target, or `out` holds a screen that is not to be resumed
@@ -118,11 +121,17 @@ def screen_to_files(
         console.print("The screen is finished; nothing is left to do.")
     else:
         _work_off(screen, record, engine, console, load_s)
-    print_best(pd.read_csv(record.ranked, nrows=10), config.target, len(space), console)
-    console.print(f"All of the list: {record.ranked}", soft_wrap=True)
-    if keep_shards:
-        console.print(f"All candidates: {record.shards}/*.parquet", soft_wrap=True)
-    console.print(f"What was run: {record.summary}", soft_wrap=True)
+    return record
+
+
+def print_summary(record: ScreenRecord, console: Console) -> None:
+    """Print the ten best of a finished screen and where its files are."""
+    config = record.asked["config"]
+    print_best(pd.read_csv(record.ranked, nrows=10), config["target"], record.asked["candidates"], console)
+    console.print(f"The list: {record.ranked}", soft_wrap=True, highlight=False)
+    if record.asked["shards"]:
+        console.print(f"All candidates: {record.shards}/*.parquet", soft_wrap=True, highlight=False)
+    console.print(f"What was run: {record.summary}", soft_wrap=True, highlight=False)
 
 
 def _work_off(
@@ -138,7 +147,9 @@ def _work_off(
     with engine as score:
         opened = perf_counter()
         standings = run(screen, score, before)
+        first = None
         for standing in watched(standings, before.candidates, len(screen.space), console):
+            first = first or perf_counter()
             record.save(standing)
         screened = perf_counter()
     closed = perf_counter()
@@ -157,7 +168,8 @@ def _work_off(
         "timings_s": {
             "load_model": load_s,
             "start_engine": opened - opening,
-            "screen": screened - opened,
+            "first_chunk": (first or screened) - opened,
+            "all_chunks": screened - opened,
             "stop_engine": closed - screened,
             "write_ranked": written - closed,
             "workers_computing": standing.compute_s,
