@@ -70,19 +70,12 @@ def print_best(ranked: pd.DataFrame, target: str, total: int, console: Console) 
         total: Candidates of the space.
         console: Where to print it.
     """
-    table = Table(title=f"The {len(ranked)} best of {total:,} candidates by {target}", box=SIMPLE_HEAD)
-    for heading in (
-        "rank",
-        "solvents by weight",
-        "salt",
-        "mol/kg",
-        "K",
-        "mean",
-        "std",
-        "90 % interval",
-        "in domain",
-    ):
-        table.add_column(heading, overflow="fold")
+    title = f"The {len(ranked)} best of {total:,} candidates by {target}"
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    for words in ("#", "solvents, weight %", "salt"):
+        table.add_column(words, overflow="fold")
+    for number in ("mol/kg", "K", "mean", "std", "90 % interval", "in domain"):
+        table.add_column(number, justify="right", overflow="fold")
     for row in ranked.to_dict("records"):
         table.add_row(
             str(row["rank"]),
@@ -103,6 +96,6 @@ def print_best(ranked: pd.DataFrame, target: str, total: int, console: Console) 
 def _solvents(row: Mapping[Hashable, Any]) -> str:
     slots = [str(key).removeprefix("weight_fraction_") for key in row if "weight_fraction_" in str(key)]
     used = [slot for slot in slots if not pd.isna(row[f"solvent_{slot}"])]
-    return " + ".join(
-        f"{100 * row[f'weight_fraction_{slot}']:.3g} % {row[f'solvent_{slot}']}" for slot in used
-    )
+    names = " + ".join(row[f"solvent_{slot}"] for slot in used)
+    percent = ":".join(f"{100 * row[f'weight_fraction_{slot}']:.3g}" for slot in used)
+    return f"{names} {percent}"
