@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -37,12 +38,12 @@ def ray_engine(workers: int | None = None, address: str | None = None) -> Iterat
     Raises:
         InputError: If no cluster answers at the address, or it has fewer cores than `workers`.
     """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # the first is raised; no list of the others
     running = ray.is_initialized()
     try:
-        if not running and address is None:
-            _start(workers or len(os.sched_getaffinity(0)))
-        elif not running:
-            _join(address)
+        if not running:
+            _join(address) if address else _start(workers or len(os.sched_getaffinity(0)))
         cores = int(ray.cluster_resources().get("CPU", 0))  # type: ignore[no-untyped-call]
         if (workers or 1) > cores:
             wrong = f"the Ray cluster has {cores} cores"
@@ -54,7 +55,6 @@ def ray_engine(workers: int | None = None, address: str | None = None) -> Iterat
 
 
 def _start(cores: int) -> None:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Where clusters are enabled Ray takes 127.0.0.1 for the machine's outer address and listens on all.
     enabled = ray_constants.ENABLE_RAY_CLUSTER
     ray_constants.ENABLE_RAY_CLUSTER = False
@@ -70,13 +70,16 @@ def _start(cores: int) -> None:
         ray_constants.ENABLE_RAY_CLUSTER = enabled
 
 
-def _join(address: str | None) -> None:
+def _join(address: str) -> None:
+    host, _, port = address.rpartition(":")
     try:
+        # Ray itself keeps on trying for minutes where nobody answers.
+        socket.create_connection((host, int(port)), timeout=10).close()
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         wrong = f"no cluster could be joined there: {str(error).strip().splitlines()[0].rstrip('.')}"
-        mend = "Start one with `ray start --head`, or give no address to start a local one."
-        raise InputError(Problem(f"Ray address {address}", wrong, mend)) from None
+        mend = "Give HOST:PORT as `ray start --head` shows it, or no address to start a local Ray."
+        raise InputError(Problem(f'Ray address "{address}"', wrong, mend)) from None
 
 
 class _Crew:

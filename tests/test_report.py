@@ -1,0 +1,42 @@
+"""What is shown while a screen runs, on a terminal and in a pipe."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import pytest
+from rich.console import Console
+
+from activelearn.screening import Standing
+from campaigns import report
+
+
+def standings(clock: list[float]) -> Iterator[Standing]:
+    for candidates in (2000, 4000, 6000, 8000):
+        clock[0] += 4.0
+        yield Standing(candidates=candidates)
+
+
+def shown(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> str:
+    clock = [100.0]
+    monkeypatch.setattr(report, "monotonic", lambda: clock[0])
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=100)
+    passed = list(report.watched(standings(clock), done=1000, total=8000, console=console))
+    assert [standing.candidates for standing in passed] == [2000, 4000, 6000, 8000]
+    return console.file.getvalue()
+
+
+def test_a_pipe_gets_a_plain_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert shown(monkeypatch, terminal=False).splitlines() == [
+        "4,000 of 8,000 candidates, 375/s, 11 s left",
+        "8,000 of 8,000 candidates, 438/s, 0 s left",
+    ]
+
+
+def test_a_terminal_gets_a_bar_with_rate_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = shown(monkeypatch, terminal=True)
+    assert "━" in text
+    assert "8000/8000" in text
+    assert "438/s" in text
+    assert "0:00:00" in text
