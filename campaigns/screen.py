@@ -142,10 +142,11 @@ def _work_off(
     load_s: float,
 ) -> None:
     """Screen what is left, keep the standing after each chunk, and write the results."""
-    before = standing = record.standing()
     opening = perf_counter()
     with engine as score:
         opened = perf_counter()
+        record.begin()
+        before = standing = record.standing()
         standings = run(screen, score, before)
         first = None
         for standing in watched(standings, before.candidates, len(screen.space), console):

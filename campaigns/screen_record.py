@@ -56,17 +56,15 @@ class ScreenRecord:
 
     @staticmethod
     def open(directory: Path, asked: Json, resume: bool) -> ScreenRecord:
-        """Open the directory for a new screen, or for going on with the one that stands there.
+        """Return the record of a new screen, or of the one that stands in the directory.
 
         Raises:
             InputError: If a screen stands there and `resume` is false, or another one was asked for there,
-                or the directory cannot be written.
+                or the directory cannot be made.
         """
         record = ScreenRecord(directory, json.loads(json.dumps(asked)))
         if record.summary.exists() and resume:
             record._refuse_another()
-            clear_unfinished(directory)
-            clear_unfinished(record.shards)
             return record
         for path in (record.summary, record.ranked, record.shards):
             if path.exists():
@@ -74,16 +72,30 @@ class ScreenRecord:
                 mend = "Give another --out, or continue that screen with --resume."
                 raise InputError(Problem(str(directory), wrong, mend))
         try:
-            (record.shards if asked["shards"] else directory).mkdir(parents=True, exist_ok=True)
-            record._write_summary({"finished": False, **record.asked})
+            directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            wrong = f"the directory cannot be written: {error.strerror}"
-            raise InputError(Problem(str(directory), wrong, "Give another --out.")) from None
+            raise InputError(_cannot_write(directory, error)) from None
         return record
+
+    def begin(self) -> None:
+        """Make the directory ready for the chunks, new or resumed.
+
+        Raises:
+            InputError: If it cannot be written.
+        """
+        try:
+            if not self.summary.exists():
+                self._write_summary({"finished": False, **self.asked})
+            if self.asked["shards"]:
+                self.shards.mkdir(exist_ok=True)
+        except OSError as error:
+            raise InputError(_cannot_write(self.directory, error)) from None
+        clear_unfinished(self.directory)
+        clear_unfinished(self.shards)
 
     def is_finished(self) -> bool:
         """Return whether all of the screen is done."""
-        return bool(self._read_summary().get("finished")) and self.ranked.exists()
+        return self.ranked.exists() and bool(self._read_summary().get("finished"))
 
     def standing(self) -> Standing:
         """Return how far the screen came.
@@ -159,6 +171,11 @@ class ScreenRecord:
         ]
         if problems:
             raise InputError(problems)
+
+
+def _cannot_write(directory: Path, error: OSError) -> Problem:
+    wrong = f"the directory cannot be written: {error.strerror}"
+    return Problem(str(directory), wrong, "Give another --out.")
 
 
 def _leaves(value: object, key: str) -> Iterator[tuple[str, object]]:

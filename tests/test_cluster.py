@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,10 @@ import ray
 
 from activelearn.cluster import ray_engine
 from activelearn.screening import Engine, in_process, run
+from surrogates.batches import MixtureBatch, MixtureProduct
 from surrogates.errors import InputError
-from tests.fake_model import FakeModel
+from surrogates.prediction import Prediction
+from tests.fake_model import FakeModel, FakePredictor
 from tests.test_screen import JOB
 from tests.test_screening import SCREEN, SPACE, last
 
@@ -73,6 +76,28 @@ def test_what_is_wrong_on_a_worker_reads_as_it_does_here(engine: Engine) -> None
         ": the model gives it a mean of nan and a score of nan; finite numbers were expected. "
         "Train the model again or give another."
     )
+
+
+@dataclass(frozen=True)
+class MortalPredictor(FakePredictor):
+    """Kills the first worker that asks it."""
+
+    alive: Path = Path()
+
+    def predict(self, batch: MixtureBatch | MixtureProduct) -> Prediction:
+        if self.alive.exists():
+            self.alive.unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().predict(batch)
+
+
+def test_the_chunk_of_a_killed_worker_is_screened_again(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "alive").touch()
+    predictor = MortalPredictor(SPACE.table.log_molar_mass, alive=tmp_path / "alive")
+    standing = last(run(replace(SCREEN, predictor=predictor), engine))
+    assert not (tmp_path / "alive").exists()
+    assert standing.candidates == len(SPACE)
+    assert standing.top.tolist() == last(run(SCREEN, in_process)).top.tolist()
 
 
 def test_more_workers_than_cores_are_refused(engine: Engine) -> None:

@@ -170,7 +170,7 @@ def test_a_shard_that_went_elsewhere_is_missed(tmp_path: Path, monkeypatch: pyte
 def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     assert refusal(tmp_path / "file") == (
-        f"{tmp_path}/file: the directory cannot be written: Not a directory. Give another --out."
+        f"{tmp_path}/file: the directory cannot be written: File exists. Give another --out."
     )
 
 

@@ -1,0 +1,153 @@
+"""A screen that is killed in any way goes on and ends with the list of one that never was."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.test_screen import JOB, screened
+
+ROOT = Path(__file__).parent.parent.parent
+CHUNKS = 6
+SLOW_S = 0.7  # a chunk
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Path:
+    path = tmp_path / "job.yaml"
+    path.write_text(JOB, encoding="utf-8")
+    return path
+
+
+Begin = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def begin(job: Path, tmp_path: Path) -> Iterator[Begin]:
+    """Start a slow screen in a process group of its own; what is left of it dies with the test."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(out: Path, *options: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "tests.fake_screen", str(SLOW_S), "screen", str(job)]
+        with (tmp_path / "stderr").open("wb") as stderr:
+            process = subprocess.Popen(
+                [*command, "--out", str(out), *options], cwd=ROOT, stderr=stderr, start_new_session=True
+            )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def to_the_end(out: Path, keep_shards: bool = True) -> bytes:
+    record = screened(out, model="fake", resume=True, keep_shards=keep_shards)
+    assert not (out / "progress.npz").exists()
+    return record.ranked.read_bytes()
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    give_up = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < give_up, f"waited a minute until {what}"
+        time.sleep(0.05)
+
+
+def finished(out: Path) -> int:
+    try:
+        with np.load(out / "progress.npz", allow_pickle=False) as saved:
+            return len(saved["finished"])
+    except FileNotFoundError:
+        return 0
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """The processes below one, by id, with their command lines."""
+    parents, commands = {}, {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            status = (process / "stat").read_text()
+            commands[int(process.name)] = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:  # it has ended
+            continue
+        parents[int(process.name)] = int(status.rpartition(")")[2].split()[1])
+    below = {pid}
+    while new := {child for child, parent in parents.items() if parent in below} - below:
+        below |= new
+    return {child: commands[child] for child in below - {pid}}
+
+
+def ray_below(driver: subprocess.Popen[bytes]) -> list[int]:
+    """The processes of Ray but its agents, which see only once a minute that it is gone."""
+    return [pid for pid, line in descendants(driver.pid).items() if "Agent" not in line]
+
+
+def test_after_a_kill_of_the_driver(begin: Begin, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    driver = begin(out, "--engine", "local")
+    wait_until(lambda: finished(out) >= 2, "two chunks were finished")
+    driver.kill()
+    driver.wait()
+    assert 2 <= finished(out) < CHUNKS
+    assert not (out / "ranked.csv").exists()
+
+    (out / "predictions" / ".part-0000-1024.parquet.1.tmp").write_bytes(b"half written")
+    kept = {path: path.stat().st_mtime_ns for path in sorted((out / "predictions").glob("part*"))[:2]}
+    assert to_the_end(out) == to_the_end(tmp_path / "whole")
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    whole = {path.name: path.read_bytes() for path in (tmp_path / "whole" / "predictions").iterdir()}
+    assert {path.name: path.read_bytes() for path in (out / "predictions").iterdir()} == whole
+
+
+def test_after_an_interrupt(begin: Begin, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    driver = begin(out, "--engine", "local", "--no-shards")
+    wait_until(lambda: finished(out) >= 1, "a chunk was finished")
+    os.killpg(driver.pid, signal.SIGINT)
+    assert driver.wait() == 130
+    told = (tmp_path / "stderr").read_text()
+    assert told.splitlines()[-1] == (
+        f"Interrupted. {out} keeps what is done; add --resume to the command to go on."
+    )
+    assert "Traceback" not in told
+    assert 1 <= finished(out) < CHUNKS
+    assert to_the_end(out, keep_shards=False) == to_the_end(tmp_path / "whole")
+
+
+def test_on_ray_after_kills_of_a_worker_and_of_the_driver_and_an_interrupt(
+    begin: Begin, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    driver = begin(out, "--workers", "2")
+    wait_until(lambda: finished(out) >= 1, "a chunk was finished")
+    workers = [pid for pid, line in descendants(driver.pid).items() if line.startswith("ray::_score")]
+    assert workers
+    os.kill(workers[0], signal.SIGKILL)
+    before = finished(out)
+    wait_until(lambda: finished(out) > before, "the screen went on without the worker")
+    of_ray = ray_below(driver)
+    os.killpg(driver.pid, signal.SIGINT)
+    assert driver.wait() == 130
+    assert "Traceback" not in (tmp_path / "stderr").read_text()
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in of_ray), "Ray had ended")
+
+    reached = finished(out)
+    assert reached < CHUNKS
+    driver = begin(out, "--workers", "1", "--resume")
+    wait_until(lambda: finished(out) > reached, "the resumed screen finished a chunk")
+    of_ray = ray_below(driver)
+    driver.kill()
+    driver.wait()
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in of_ray), "Ray had ended")
+
+    assert to_the_end(out) == to_the_end(tmp_path / "whole")
