@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
 
 from surrogates.batches import MixtureBatch
 from surrogates.encoders.convolutions import ConvolutionName
@@ -121,6 +122,15 @@ def test_every_parameter_learns(name: ConvolutionName) -> None:
         # A softmax cancels what shifts all of its scores alike: always the query's bias, often att_dst.
         if key != "query.bias" and not key.endswith("att_dst"):
             assert parameter.grad.abs().max() > 1e-12, key
+
+
+def test_stacked_networks_equal_a_loop_over_them() -> None:
+    table, batch = _mixtures()
+    members = [PublishedMolSets() for _ in range(3)]
+    state = stack_module_state(members)
+    skeleton = PublishedMolSets().to("meta")
+    stacked = vmap(lambda *state: functional_call(skeleton, state, (table, batch)))(*state)
+    torch.testing.assert_close(stacked, torch.stack([member(table, batch) for member in members]))
 
 
 def test_has_the_published_size() -> None:

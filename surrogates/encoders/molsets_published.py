@@ -101,7 +101,7 @@ class SetEmbedding(nn.Module):
         if self.molar_mass:
             x = torch.cat([x, table.log_molar_mass[molecules, None].to(x.dtype)], dim=-1)
         x = torch.tanh(self.readout(x))
-        return x.new_zeros(*sets.shape, EMBEDDING).masked_scatter(used[..., None], x)
+        return x.new_zeros(*sets.shape, EMBEDDING).index_put(used.nonzero(as_tuple=True), x)
 
 
 class PublishedMolSets(nn.Module):
