@@ -58,6 +58,7 @@ def _of_smiles(smiles: str) -> np.ndarray:
     for atom in carbon.GetAtoms():
         if atom.GetSymbol() in CAPS:
             atom.SetAtomicNum(6)
+    Chem.SanitizeMol(carbon)
     mol = Chem.MolFromSmiles(Chem.MolToSmiles(carbon))  # what was seen with metals is seen afresh
     morgan = rdFingerprintGenerator.GetMorganGenerator(radius=MORGAN_RADIUS, fpSize=MORGAN_BINS)
     known = Descriptors.CalcMolDescriptors(mol, missingVal=0.0)  # type: ignore[no-untyped-call]
