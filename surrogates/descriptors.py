@@ -41,6 +41,9 @@ def molecule_descriptors(table: MoleculeTable) -> MoleculeDescriptors:
 
     Args:
         table: `u` molecules.
+
+    Raises:
+        InvalidMolecule: If a cap has more bonds than carbon can have.
     """
     rows = np.stack([_of_smiles(component.smiles) for component in table.components])
     return MoleculeDescriptors(descriptor_names(), torch.from_numpy(rows))
@@ -58,8 +61,8 @@ def _of_smiles(smiles: str) -> np.ndarray:
     for atom in carbon.GetAtoms():
         if atom.GetSymbol() in CAPS:
             atom.SetAtomicNum(6)
-    Chem.SanitizeMol(carbon)
-    mol = Chem.MolFromSmiles(Chem.MolToSmiles(carbon))  # what was seen with metals is seen afresh
+    Chem.SanitizeMol(carbon, catchErrors=True)
+    mol = parse_smiles(Chem.MolToSmiles(carbon))  # what was seen with metals is seen afresh
     morgan = rdFingerprintGenerator.GetMorganGenerator(radius=MORGAN_RADIUS, fpSize=MORGAN_BINS)
     known = Descriptors.CalcMolDescriptors(mol, missingVal=0.0)  # type: ignore[no-untyped-call]
     values = np.array([*known.values(), *morgan.GetCountFingerprintAsNumPy(mol)], dtype=float)

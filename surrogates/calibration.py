@@ -1,0 +1,169 @@
+"""Are the stated uncertainties true: scores, and a recalibration on held-out rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize
+from scipy.stats import norm, pearsonr, spearmanr
+from sklearn.metrics import mean_absolute_error, root_mean_squared_error
+from torch import Tensor
+
+COVERAGE = 0.9
+"""Share of measurements that an interval is meant to hold."""
+GAUSSIAN_FACTOR = float(norm.ppf((1 + COVERAGE) / 2))
+"""Standard deviations on either side of the mean that hold that share of a Gaussian, 1.645."""
+FEWEST_ROWS = 10
+"""With fewer rows than this no 90 % quantile exists that new rows keep to."""
+_LEVELS = (np.arange(100) + 0.5) / 100
+_LOG_BOUND = float(np.log(1e2))
+_OUTLIER = 6.0
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How good predictions are, and how true their uncertainties, over `rows` test rows.
+
+    Attributes:
+        rows: Number of test rows.
+        mae: Mean absolute error, in the target's unit.
+        rmse: Root of the mean squared error, in the target's unit.
+        pearson: Correlation of mean and target; nan where either is constant.
+        spearman: The same of their ranks.
+        nll: Mean negative log density of the target under the Gaussian prediction, in nats.
+        coverage_90: Share of the targets within `interval_factor` standard deviations of the mean.
+        width_90: Mean width of these intervals, in the target's unit.
+        miscalibration_area: Integral over `p` from 0 to 1 of `|o(p) - p|`, by the midpoints of 100 equal
+            steps; `o(p)` is the share of targets inside the central interval that should hold `p` of a
+            Gaussian. 0 is perfect, 0.5 the worst.
+    """
+
+    rows: int
+    mae: float
+    rmse: float
+    pearson: float
+    spearman: float
+    nll: float
+    coverage_90: float
+    width_90: float
+    miscalibration_area: float
+
+
+def scores(target: ArrayLike, mean: ArrayLike, std: ArrayLike, interval_factor: float) -> Scores:
+    """Return the scores of Gaussian predictions.
+
+    Args:
+        target: `n`, measured.
+        mean: `n`, predicted, in the same unit.
+        std: `n`, above 0, in the same unit.
+        interval_factor: Standard deviations on either side of the mean that should hold 90 %.
+    """
+    y, mu, sigma = (np.asarray(values, dtype=np.float64) for values in (target, mean, std))
+    z = np.abs(y - mu) / sigma
+    observed = (z <= norm.ppf((1 + _LEVELS[:, None]) / 2)).mean(axis=1)
+    varied = np.ptp(y) > 0 and np.ptp(mu) > 0
+    return Scores(
+        rows=len(y),
+        mae=float(mean_absolute_error(y, mu)),
+        rmse=float(root_mean_squared_error(y, mu)),
+        pearson=float(pearsonr(y, mu).statistic) if varied else float("nan"),
+        spearman=float(spearmanr(y, mu).statistic) if varied else float("nan"),
+        nll=float(-norm.logpdf(y, mu, sigma).mean()),
+        coverage_90=float((z <= interval_factor).mean()),
+        width_90=float(2 * interval_factor * sigma.mean()),
+        miscalibration_area=float(np.abs(observed - _LEVELS).mean()),
+    )
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a model's variances have to be multiplied by to be true on rows it did not train on.
+
+    Attributes:
+        epistemic_scale: Factor of the epistemic variance, from 0.01 to 100.
+        aleatoric_scale: Factor of the aleatoric variance, from 0.01 to 100.
+        interval_factor: Standard deviations, after scaling, on either side of the mean that hold 90 %.
+        note: What could not be done, a sentence; empty if all was.
+    """
+
+    epistemic_scale: float
+    aleatoric_scale: float
+    interval_factor: float
+    note: str
+
+    def apply(self, epistemic: Tensor, aleatoric: Tensor) -> tuple[Tensor, Tensor]:
+        """Return both variances scaled."""
+        return self.epistemic_scale * epistemic, self.aleatoric_scale * aleatoric
+
+
+def fit_calibration(
+    target: ArrayLike, mean: ArrayLike, epistemic: ArrayLike, aleatoric: ArrayLike
+) -> Calibration:
+    """Return the variance scales of least Gaussian NLL and the split-conformal factor of 90 % intervals.
+
+    An error beyond six robust standard deviations counts as one of six, so that a wrong measurement does
+    not widen every prediction; the conformal factor is a quantile and needs no such care. It is taken
+    after scaling on the same rows: two scales fitted to `n` rows make its guarantee approximate. With
+    fewer than 10 rows, both variances get one scale and the factor is the Gaussian's.
+
+    Args:
+        target: `n`, at least 1, measured; rows that the model did not train on.
+        mean: `n`, predicted, in the same unit.
+        epistemic: `n`, variance, may be 0.
+        aleatoric: `n`, variance, above 0.
+
+    Source: Lei et al., J. Am. Stat. Assoc. 113, 1094 (2018), for the conformal factor.
+    """
+    y, mu, epi, alea = (
+        np.asarray(values, dtype=np.float64) for values in (target, mean, epistemic, aleatoric)
+    )
+    error = np.abs(y - mu)
+    squared = _without_outliers(error, np.sqrt(epi + alea)) ** 2
+    common = float(np.clip((squared / (epi + alea)).mean(), np.exp(-_LOG_BOUND), np.exp(_LOG_BOUND)))
+    if len(y) < FEWEST_ROWS:
+        note = (
+            f"{len(y)} rows to calibrate on, fewer than {FEWEST_ROWS}: one scale for both variances, and "
+            f"intervals of {GAUSSIAN_FACTOR:.3f} standard deviations as of a Gaussian."
+        )
+        return Calibration(common, common, GAUSSIAN_FACTOR, note)
+    epistemic_scale, aleatoric_scale = _scales(squared, epi, alea, common)
+    std = np.sqrt(epistemic_scale * epi + aleatoric_scale * alea)
+    return Calibration(epistemic_scale, aleatoric_scale, conformal_factor(error / std), "")
+
+
+def conformal_factor(z: NDArray[np.float64]) -> float:
+    """Return the standard deviations within which a new row falls with probability 90 % or more.
+
+    The `ceil(0.9 (n + 1))`-th smallest of `n` absolute errors in standard deviations.
+
+    Args:
+        z: `n`, at least 9, exchangeable with the new row's.
+    """
+    return float(np.sort(z)[int(np.ceil(COVERAGE * (len(z) + 1))) - 1])
+
+
+def _without_outliers(error: NDArray[np.float64], std: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the errors, none more than six times the spread that their median tells of a Gaussian."""
+    spread = np.median(error / std) / norm.ppf(0.75)
+    limit: NDArray[np.float64] = _OUTLIER * spread * std
+    return np.minimum(error, limit)
+
+
+def _scales(
+    squared: NDArray[np.float64], epi: NDArray[np.float64], alea: NDArray[np.float64], start: float
+) -> tuple[float, float]:
+    """Return the factors of both variances that minimise the Gaussian NLL of the squared errors."""
+
+    def nll(log_scales: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        parts = np.exp(log_scales)[:, None] * np.stack([epi, alea])
+        variance = parts.sum(axis=0)
+        slope = (1 - squared / variance) / variance
+        return float((np.log(variance) + squared / variance).mean()), (parts * slope).mean(axis=1)
+
+    fit = minimize(
+        nll, np.log([start] * 2), jac=True, method="L-BFGS-B", bounds=[(-_LOG_BOUND, _LOG_BOUND)] * 2
+    )
+    epistemic_scale, aleatoric_scale = np.exp(fit.x).tolist()
+    return epistemic_scale, aleatoric_scale

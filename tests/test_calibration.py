@@ -1,0 +1,164 @@
+"""Scores against cases worked by hand; recalibration against variances that are known to be wrong."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import norm
+
+from surrogates.calibration import Calibration, conformal_factor, fit_calibration, scores
+
+
+def _gaussian(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Variances that vary independently of each other, and errors of exactly their sum."""
+    rng = np.random.default_rng(seed)
+    epistemic, aleatoric = rng.uniform(0.1, 4.0, (2, n))
+    return rng.normal(size=n) * np.sqrt(epistemic + aleatoric), epistemic, aleatoric
+
+
+def test_scores_worked_by_hand() -> None:
+    target, mean = [0.0, 1.0, 2.0, 5.0], [0.0, 2.0, 4.0, 3.0]
+    got = scores(torch.tensor(target), torch.tensor(mean), torch.full((4,), 1.0), 1.5)
+    assert got.rows == 4
+    assert got.mae == pytest.approx((0 + 1 + 2 + 2) / 4)
+    assert got.rmse == pytest.approx(math.sqrt((0 + 1 + 4 + 4) / 4))
+    # centred: target -2, -1, 0, 3 and mean -2.25, -0.25, 1.75, 0.75
+    assert got.pearson == pytest.approx((4.5 + 0.25 + 0 + 2.25) / math.sqrt(14 * 8.75))
+    assert got.spearman == pytest.approx(1 - 6 * (0 + 0 + 1 + 1) / (4 * 15))
+    assert got.nll == pytest.approx(0.5 * math.log(2 * math.pi) + 9 / 8)
+    assert got.coverage_90 == 0.5
+    assert got.width_90 == 3.0
+
+
+def test_quantiles_of_a_gaussian_are_calibrated() -> None:
+    target = norm.ppf((np.arange(2000) + 0.5) / 2000)
+    assert scores(target, np.zeros(2000), np.ones(2000), 1.6449).miscalibration_area < 1e-3
+    assert scores(target, np.zeros(2000), np.ones(2000), 1.6449).coverage_90 == pytest.approx(0.9, abs=1e-3)
+
+
+@pytest.mark.parametrize(("std", "area"), [(1e-9, 0.5), (1e9, 0.5)])
+def test_the_worst_calibration_has_area_one_half(std: float, area: float) -> None:
+    got = scores([1.0, -1.0, 2.0], np.zeros(3), np.full(3, std), 1.645)
+    assert got.miscalibration_area == pytest.approx(area)
+
+
+def test_errors_of_one_size_have_the_area_of_one_step() -> None:
+    # All errors at the edge of the 60 % interval: o(p) is 0 below and 1 above; 0.6^2 / 2 + 0.4^2 / 2.
+    edge = norm.ppf(0.8)
+    got = scores([edge, -edge], np.zeros(2), np.ones(2), 1.645)
+    assert got.miscalibration_area == pytest.approx(0.26)
+
+
+def test_a_constant_has_no_correlation() -> None:
+    got = scores([1.0, 2.0], [1.5, 1.5], [1.0, 1.0], 1.645)
+    assert math.isnan(got.pearson)
+    assert math.isnan(got.spearman)
+
+
+@given(st.floats(0.1, 10), st.floats(-5, 5), st.integers(0, 100))
+def test_a_change_of_unit_leaves_all_but_errors_and_density(scale: float, shift: float, seed: int) -> None:
+    error, epistemic, _ = _gaussian(30, seed)
+    mean = np.random.default_rng(seed).normal(size=30)
+    one = scores(mean + error, mean, np.sqrt(epistemic), 1.6)
+    two = scores(scale * (mean + error) + shift, scale * mean + shift, scale * np.sqrt(epistemic), 1.6)
+    for name in ("pearson", "spearman", "miscalibration_area", "coverage_90"):
+        assert getattr(two, name) == pytest.approx(getattr(one, name), abs=1e-6)
+    for name in ("mae", "rmse", "width_90"):
+        assert getattr(two, name) == pytest.approx(scale * getattr(one, name))
+    assert two.nll == pytest.approx(one.nll + math.log(scale))
+
+
+@pytest.mark.parametrize(("epistemic_scale", "aleatoric_scale"), [(1, 1), (9, 0.25), (0.2, 5), (20, 20)])
+def test_wrong_variances_are_put_right(epistemic_scale: float, aleatoric_scale: float) -> None:
+    error, epistemic, aleatoric = _gaussian(20_000)
+    got = fit_calibration(error, 0 * error, epistemic / epistemic_scale, aleatoric / aleatoric_scale)
+    assert got.epistemic_scale == pytest.approx(epistemic_scale, rel=0.1)
+    assert got.aleatoric_scale == pytest.approx(aleatoric_scale, rel=0.1)
+    assert got.interval_factor == pytest.approx(1.645, rel=0.03)
+    assert got.note == ""
+
+
+def test_the_scales_have_the_least_nll() -> None:
+    error, epistemic, aleatoric = _gaussian(300)
+    got = fit_calibration(error, 0 * error, epistemic / 7, aleatoric * 3)
+
+    def nll(a: float, b: float) -> float:
+        std = np.sqrt(a * epistemic / 7 + b * aleatoric * 3)
+        return scores(error, 0 * error, std, 1.0).nll
+
+    best = nll(got.epistemic_scale, got.aleatoric_scale)
+    for factor in (0.8, 0.95, 1.05, 1.25):
+        assert best < nll(factor * got.epistemic_scale, got.aleatoric_scale)
+        assert best < nll(got.epistemic_scale, factor * got.aleatoric_scale)
+
+
+def test_scaled_variances() -> None:
+    epistemic, aleatoric = Calibration(2.0, 0.5, 1.645, "").apply(torch.tensor([1.0]), torch.tensor([3.0]))
+    assert (epistemic.tolist(), aleatoric.tolist()) == ([2.0], [1.5])
+
+
+def test_no_epistemic_variance_leaves_its_scale_at_the_common_one() -> None:
+    error, _, aleatoric = _gaussian(5000)
+    error = np.random.default_rng(1).normal(size=5000) * np.sqrt(4 * aleatoric)
+    got = fit_calibration(error, 0 * error, 0 * aleatoric, aleatoric)
+    assert got.aleatoric_scale == pytest.approx(4, rel=0.05)
+    assert got.epistemic_scale == pytest.approx(4, rel=0.05)
+
+
+def test_one_wrong_measurement_does_not_widen_every_prediction() -> None:
+    error, epistemic, aleatoric = _gaussian(500)
+    clean = fit_calibration(error, 0 * error, epistemic, aleatoric)
+    error[0] = 1e4
+    spoilt = fit_calibration(error, 0 * error, epistemic, aleatoric)
+    total = [
+        c.epistemic_scale * epistemic.mean() + c.aleatoric_scale * aleatoric.mean() for c in (clean, spoilt)
+    ]
+    assert total[1] / total[0] == pytest.approx(1, abs=0.15)
+    assert spoilt.interval_factor == pytest.approx(clean.interval_factor, rel=0.1)
+
+
+def test_scales_stay_within_bounds() -> None:
+    error, epistemic, aleatoric = _gaussian(50)
+    huge = fit_calibration(1e6 * error, 0 * error, epistemic, aleatoric)
+    none = fit_calibration(0 * error, 0 * error, epistemic, aleatoric)
+    assert (huge.epistemic_scale, huge.aleatoric_scale) == pytest.approx((100, 100))
+    assert (none.epistemic_scale, none.aleatoric_scale) == pytest.approx((0.01, 0.01))
+
+
+def test_few_rows_get_one_scale_and_say_so() -> None:
+    got = fit_calibration([2.0, -2.0, 2.0], np.zeros(3), np.full(3, 0.5), np.full(3, 0.5))
+    assert got.epistemic_scale == got.aleatoric_scale == pytest.approx(4)
+    assert got.interval_factor == pytest.approx(1.6449, abs=1e-4)
+    assert got.note == (
+        "3 rows to calibrate on, fewer than 10: one scale for both variances, and intervals of 1.645 "
+        "standard deviations as of a Gaussian."
+    )
+
+
+def test_the_conformal_factor_worked_by_hand() -> None:
+    assert conformal_factor(np.arange(9.0)) == 8.0  # the 9th of 9
+    assert conformal_factor(np.arange(19.0)) == 17.0  # the 18th of 19
+
+
+def test_intervals_hold_new_rows_from_any_distribution() -> None:
+    # The exact probability is ceil(0.9 * 31) / 31 = 0.903; heavy tails, for which 1.645 would not do.
+    draws = np.abs(np.random.default_rng(0).standard_cauchy((4000, 31)))
+    factors = np.sort(draws[:, :30], axis=1)[:, 27]
+    assert factors[:5].tolist() == [conformal_factor(row) for row in draws[:5, :30]]
+    assert (draws[:, 30] <= factors).mean() == pytest.approx(28 / 31, abs=0.015)
+
+
+def test_recalibrated_intervals_hold_nine_in_ten_new_rows() -> None:
+    covered = []
+    for seed in range(200):
+        error, epistemic, aleatoric = _gaussian(400, seed)
+        wrong = epistemic / 9, aleatoric * 2
+        got = fit_calibration(error[:200], np.zeros(200), wrong[0][:200], wrong[1][:200])
+        std = np.sqrt(got.epistemic_scale * wrong[0] + got.aleatoric_scale * wrong[1])
+        covered.append(scores(error[200:], np.zeros(200), std[200:], got.interval_factor).coverage_90)
+    assert np.mean(covered) == pytest.approx(0.9, abs=0.01)
