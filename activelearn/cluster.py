@@ -83,7 +83,11 @@ def _join(address: str) -> None:
 
 
 class _Crew:
-    """The engine on the Ray that this process is connected to."""
+    """The engine on the Ray that this process is connected to.
+
+    What runs when a screen is given up is not cancelled: `ray.cancel` aborts this process if the task ends
+    just then, and Ray ends the tasks of a process that leaves.
+    """
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
@@ -91,18 +95,14 @@ class _Crew:
     def __call__(self, screen: Screen, chunks: Iterable[range]) -> Iterator[ScoredChunk]:
         shared = [ray.put(screen)]  # in a list it arrives as a reference
         running: list[ray.ObjectRef[ScoredChunk]] = []
-        try:
-            for chunk in chunks:
-                if len(running) == self._workers:
-                    scored, running = _first(running)
-                    yield scored
-                running.append(_score.remote(shared, chunk))
-            while running:
+        for chunk in chunks:
+            if len(running) == self._workers:
                 scored, running = _first(running)
                 yield scored
-        finally:
-            for reference in running:
-                ray.cancel(reference, force=True)
+            running.append(_score.remote(shared, chunk))
+        while running:
+            scored, running = _first(running)
+            yield scored
 
 
 def _first(

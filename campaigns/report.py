@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Generator, Hashable, Iterator, Mapping
 from time import monotonic
 from typing import Any
 
@@ -15,9 +15,10 @@ from rich.table import Table
 from activelearn.screening import Standing
 
 LINE_EVERY_S = 5.0
+Shown = Generator[Standing, None, None]  # to be closed, so that an interrupt leaves the terminal as it was
 
 
-def watched(standings: Iterator[Standing], done: int, total: int, console: Console) -> Iterator[Standing]:
+def watched(standings: Iterator[Standing], done: int, total: int, console: Console) -> Shown:
     """Pass the standings on and show how far they are: a bar on a terminal, else a line now and then.
 
     Args:
@@ -29,7 +30,7 @@ def watched(standings: Iterator[Standing], done: int, total: int, console: Conso
     return (_on_a_bar if console.is_terminal else _in_lines)(standings, done, total, console)
 
 
-def _on_a_bar(standings: Iterator[Standing], done: int, total: int, console: Console) -> Iterator[Standing]:
+def _on_a_bar(standings: Iterator[Standing], done: int, total: int, console: Console) -> Shown:
     columns = (
         TextColumn("screening"),
         BarColumn(),
@@ -46,7 +47,7 @@ def _on_a_bar(standings: Iterator[Standing], done: int, total: int, console: Con
             yield standing
 
 
-def _in_lines(standings: Iterator[Standing], done: int, total: int, console: Console) -> Iterator[Standing]:
+def _in_lines(standings: Iterator[Standing], done: int, total: int, console: Console) -> Shown:
     started = shown = monotonic()
     for standing in standings:
         now = monotonic()

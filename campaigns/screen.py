@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
@@ -147,11 +147,12 @@ def _work_off(
         opened = perf_counter()
         record.begin()
         before = standing = record.standing()
-        standings = run(screen, score, before)
         first = None
-        for standing in watched(standings, before.candidates, len(screen.space), console):
-            first = first or perf_counter()
-            record.save(standing)
+        left = run(screen, score, before)
+        with closing(watched(left, before.candidates, len(screen.space), console)) as standings:
+            for standing in standings:
+                first = first or perf_counter()
+                record.save(standing)
         screened = perf_counter()
     closed = perf_counter()
     _check_shards(screen)

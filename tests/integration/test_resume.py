@@ -87,11 +87,6 @@ def descendants(pid: int) -> dict[int, str]:
     return {child: commands[child] for child in below - {pid}}
 
 
-def ray_below(driver: subprocess.Popen[bytes]) -> list[int]:
-    """The processes of Ray but its agents, which see only once a minute that it is gone."""
-    return [pid for pid, line in descendants(driver.pid).items() if "Agent" not in line]
-
-
 def test_after_a_kill_of_the_driver(begin: Begin, tmp_path: Path) -> None:
     out = tmp_path / "out"
     driver = begin(out, "--engine", "local")
@@ -109,45 +104,21 @@ def test_after_a_kill_of_the_driver(begin: Begin, tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in (out / "predictions").iterdir()} == whole
 
 
-def test_after_an_interrupt(begin: Begin, tmp_path: Path) -> None:
+def test_on_ray_after_a_kill_of_a_worker_and_an_interrupt(begin: Begin, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    driver = begin(out, "--engine", "local", "--no-shards")
+    driver = begin(out, "--workers", "2", "--no-shards")
     wait_until(lambda: finished(out) >= 1, "a chunk was finished")
-    os.killpg(driver.pid, signal.SIGINT)
-    assert driver.wait() == 130
-    told = (tmp_path / "stderr").read_text()
-    assert told.splitlines()[-1] == (
-        f"Interrupted. {out} keeps what is done; add --resume to the command to go on."
-    )
-    assert "Traceback" not in told
-    assert 1 <= finished(out) < CHUNKS
-    assert to_the_end(out, keep_shards=False) == to_the_end(tmp_path / "whole")
-
-
-def test_on_ray_after_kills_of_a_worker_and_of_the_driver_and_an_interrupt(
-    begin: Begin, tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
-    driver = begin(out, "--workers", "2")
-    wait_until(lambda: finished(out) >= 1, "a chunk was finished")
-    workers = [pid for pid, line in descendants(driver.pid).items() if line.startswith("ray::_score")]
-    assert workers
+    of_ray = descendants(driver.pid)
+    workers = [pid for pid, line in of_ray.items() if line.startswith("ray::_score")]
     os.kill(workers[0], signal.SIGKILL)
-    before = finished(out)
-    wait_until(lambda: finished(out) > before, "the screen went on without the worker")
-    of_ray = ray_below(driver)
-    os.killpg(driver.pid, signal.SIGINT)
-    assert driver.wait() == 130
-    assert "Traceback" not in (tmp_path / "stderr").read_text()
-    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in of_ray), "Ray had ended")
-
     reached = finished(out)
-    assert reached < CHUNKS
-    driver = begin(out, "--workers", "1", "--resume")
-    wait_until(lambda: finished(out) > reached, "the resumed screen finished a chunk")
-    of_ray = ray_below(driver)
-    driver.kill()
-    driver.wait()
-    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in of_ray), "Ray had ended")
+    wait_until(lambda: finished(out) > reached, "the screen went on without the worker")
 
-    assert to_the_end(out) == to_the_end(tmp_path / "whole")
+    os.killpg(driver.pid, signal.SIGINT)
+    status, told = driver.wait(), (tmp_path / "stderr").read_text()
+    assert status == 130, told
+    assert f"Interrupted. {out} keeps what is done; add --resume to the command to go on.\n" in told
+    assert "Traceback" not in told
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in of_ray), "Ray had ended")
+    assert finished(out) < CHUNKS
+    assert to_the_end(out, keep_shards=False) == to_the_end(tmp_path / "whole")
