@@ -39,6 +39,16 @@ class MixtureBatch:
             self.temperature_K[rows],
         )
 
+    def to(self, dtype: torch.dtype) -> MixtureBatch:
+        """Return weights, molality and temperature in another floating-point type."""
+        return MixtureBatch(
+            self.solvents,
+            self.weights.to(dtype),
+            self.salt,
+            self.molality.to(dtype),
+            self.temperature_K.to(dtype),
+        )
+
     def fractions(self) -> Tensor:
         """Return the weight fractions among the solvents, `n x k`; rows sum to 1."""
         return self.weights / self.weights.sum(-1, keepdim=True)
@@ -109,3 +119,14 @@ class MixtureProduct:
             self.molality[condition],
             self.temperature_K[condition],
         )
+
+
+def concatenate(*batches: MixtureBatch) -> MixtureBatch:
+    """Return batches over one molecule table as one; all must have the same number of slots."""
+    return MixtureBatch(
+        torch.cat([batch.solvents for batch in batches]),
+        torch.cat([batch.weights for batch in batches]),
+        torch.cat([batch.salt for batch in batches]),
+        torch.cat([batch.molality for batch in batches]),
+        torch.cat([batch.temperature_K for batch in batches]),
+    )

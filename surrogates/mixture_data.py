@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -46,6 +46,23 @@ class MixtureData:
 
     def __len__(self) -> int:
         return len(self.batch)
+
+    def take(self, rows: Tensor) -> MixtureData:
+        """Return some rows, with a table of just the molecules that stand in them.
+
+        Args:
+            rows: Indices of the rows, int64.
+        """
+        batch = self.batch[rows]
+        solvents = torch.where(batch.weights > 0, batch.solvents, batch.solvents[:, :1])
+        used, place = torch.cat([solvents, batch.salt[:, None]], dim=-1).unique(return_inverse=True)
+        return replace(
+            self,
+            table=MoleculeTable.build(self.table.components[int(row)] for row in used),
+            batch=replace(batch, solvents=place[:, :-1], salt=place[:, -1]),
+            target=self.target[rows],
+            rows=self.rows.iloc[rows.numpy()].reset_index(drop=True),
+        )
 
 
 def tabulate(

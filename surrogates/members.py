@@ -1,0 +1,106 @@
+"""Several networks of one shape, evaluated as one: stacked parameters under `torch.func.vmap`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+
+class _Method(nn.Module):
+    """Makes any method of a network what `functional_call` calls."""
+
+    def __init__(self, network: nn.Module, method: str) -> None:
+        super().__init__()
+        self.network = network
+        self.method = method
+
+    def forward(self, *args: Any) -> Any:
+        return getattr(self.network, self.method)(*args)
+
+
+@dataclass(frozen=True)
+class Members:
+    """`K` networks of one shape.
+
+    Attributes:
+        network: One of that shape; its own parameters are not used.
+        parameters: By name, `K x ...`.
+        buffers: By name, `K x ...`.
+    """
+
+    network: nn.Module
+    parameters: dict[str, Tensor]
+    buffers: dict[str, Tensor]
+
+    @staticmethod
+    def of(networks: Sequence[nn.Module]) -> Members:
+        """Stack networks of one shape."""
+        parameters, buffers = stack_module_state(list(networks))
+        return Members(networks[0], parameters, buffers)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.parameters.values())))
+
+    def __getitem__(self, members: slice) -> Members:
+        return Members(
+            self.network,
+            {name: tensor[members].detach() for name, tensor in self.parameters.items()},
+            {name: tensor[members] for name, tensor in self.buffers.items()},
+        )
+
+    def each(self, method: str, *shared: Any, mine: tuple[Tensor, ...] = ()) -> Any:
+        """Call a method of every member, as one.
+
+        Args:
+            method: Its name.
+            shared: Arguments that are the same for all members; they follow `mine`.
+            mine: Arguments of which each member has its own, each `K x ...`.
+
+        Returns:
+            What the method returns, stacked, each tensor `K x ...`.
+        """
+        call = _Method(self.network, method)
+        state = {f"network.{name}": t for name, t in (self.parameters | self.buffers).items()}
+
+        def one(state: dict[str, Tensor], *mine: Tensor) -> Any:
+            return functional_call(call, state, (*mine, *shared))
+
+        return vmap(one)(state, *mine)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return parameters and buffers by name, contiguous, to be saved."""
+        both = self.parameters | self.buffers
+        return {name: tensor.detach().contiguous() for name, tensor in both.items()}
+
+    def with_state(self, state: dict[str, Tensor]) -> Members:
+        """Return these members with the tensors of `state`, which must have all names.
+
+        Raises:
+            KeyError: If a name is missing.
+            ValueError: If a tensor has another shape.
+        """
+        for name, tensor in (self.parameters | self.buffers).items():
+            if state[name].shape[1:] != tensor.shape[1:]:
+                raise ValueError(f"{name} is {tuple(state[name].shape)}, not K x {tuple(tensor.shape[1:])}")
+        return Members(
+            self.network,
+            {name: state[name] for name in self.parameters},
+            {name: state[name] for name in self.buffers},
+        )
+
+
+def beta_nll(target: Tensor, mean: Tensor, variance: Tensor, beta: float) -> Tensor:
+    """Return the Gaussian negative log likelihood, each row weighted by its variance to the power `beta`.
+
+    At 0 it is the plain likelihood, whose gradient lets a large variance excuse a poor mean; at 1 the
+    mean learns as from squared errors. At 0.5 the variance learns and the mean does not suffer.
+
+    Source: Seitzer et al., ICLR 2022.
+    """
+    nll = 0.5 * ((target - mean) ** 2 / variance + variance.log())
+    return torch.as_tensor(nll * variance.detach() ** beta)

@@ -1,0 +1,116 @@
+"""The one training loop: all members in one optimiser, each with its own rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import smooth_l1_loss
+
+from surrogates.members import Members, beta_nll
+
+_HUBER = 0.1
+"""Standardised distance from the teacher beyond which the pull no longer grows."""
+_WATCH_FROM = 0.4
+"""Share of the epochs after which the validation error is watched: before, the step is still large."""
+_WATCH_EVERY = 2
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How members are trained.
+
+    Attributes:
+        epochs: Passes over the training rows.
+        batch_size: Rows a step; as many taught mixtures join them.
+        learning_rate: Highest of a one-cycle schedule.
+        weight_decay: Of AdamW.
+        beta: Of `beta_nll`.
+        teacher_weight: Weight of the taught mixtures' loss.
+    """
+
+    epochs: int = 150
+    batch_size: int = 64
+    learning_rate: float = 5e-3
+    weight_decay: float = 1e-2
+    beta: float = 0.5
+    teacher_weight: float = 1.0
+
+
+Forward = Callable[[Members, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Mean and variance, each `K x rows`, of measured rows and, behind them, of taught rows."""
+
+
+def train(
+    members: Members,
+    forward: Forward,
+    target: Tensor,
+    trains: Tensor,
+    taught: Tensor,
+    settings: TrainingSettings,
+    seed: int,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> Members:
+    """Train all members together and return each at its best epoch on the rows it holds out.
+
+    All members see the same rows in the same order; what a member holds out has weight 0 for it. They
+    differ by their starting weights and by what they hold out.
+
+    Args:
+        members: `K` networks with starting weights.
+        forward: Evaluates members on measured rows and taught rows, given as indices.
+        target: `n`, standardised, of the measured rows.
+        trains: `K x n`, bool; True where a member trains on a row, else it validates there.
+        taught: `K x t`, standardised targets of mixtures nobody measured; `t` may be 0.
+        settings: How.
+        seed: Of the order of rows.
+        progress: Called with the epochs done and their number.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    learning = {name: tensor.detach().clone().requires_grad_() for name, tensor in members.parameters.items()}
+    learner = Members(members.network, learning, members.buffers)
+    parameters = list(learning.values())
+    rows, size = len(target), min(settings.batch_size, len(target))
+    steps = rows // size
+    optimiser = torch.optim.AdamW(
+        parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, settings.learning_rate, total_steps=settings.epochs * steps, pct_start=0.1
+    )
+    weight = trains.to(target)
+    best = torch.full((len(members),), torch.inf)
+    kept = {name: tensor.detach().clone() for name, tensor in learning.items()}
+    for epoch in range(settings.epochs):
+        order = torch.randperm(rows, generator=generator)
+        for measured in order[: steps * size].split(size):
+            asked = torch.randint(taught.shape[1], (size if taught.shape[1] else 0,), generator=generator)
+            mean, variance = forward(learner, measured, asked)
+            fit = beta_nll(target[measured], mean[:, :size], variance[:, :size], settings.beta)
+            loss = (fit * weight[:, measured]).mean(1).sum()
+            if len(asked):
+                pull = smooth_l1_loss(mean[:, size:], taught[:, asked], beta=_HUBER, reduction="none")
+                loss = loss + settings.teacher_weight * pull.mean(1).sum()
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+        last = epoch == settings.epochs - 1
+        if last or (epoch >= _WATCH_FROM * settings.epochs and epoch % _WATCH_EVERY == 0):
+            error = _validation_error(learner, forward, target, trains)
+            better = error < best
+            best = torch.where(better, error, best)
+            for name, tensor in learning.items():
+                kept[name][better] = tensor.detach()[better]
+        progress(epoch + 1, settings.epochs)
+    return Members(members.network, kept, members.buffers)
+
+
+def _validation_error(learner: Members, forward: Forward, target: Tensor, trains: Tensor) -> Tensor:
+    """Return each member's mean absolute error on what it holds out, `K`; 0 if it holds out nothing."""
+    with torch.no_grad():
+        mean, _ = forward(learner, torch.arange(len(target)), torch.empty(0, dtype=torch.int64))
+    error = (mean - target).abs() * ~trains
+    return error.sum(1) / (~trains).sum(1).clamp_min(1)
