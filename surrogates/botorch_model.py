@@ -1,0 +1,100 @@
+"""The face that an ensemble shows to BoTorch: a `Model`, for its acquisition functions and what builds on it."""
+
+from __future__ import annotations
+
+import torch
+from botorch.acquisition.objective import PosteriorTransform
+from botorch.exceptions.errors import UnsupportedError
+from botorch.models.model import Model
+from botorch.posteriors.ensemble import EnsemblePosterior
+from botorch.posteriors.gpytorch import GPyTorchPosterior
+from botorch.posteriors.posterior import Posterior
+from gpytorch.distributions import MultivariateNormal
+from torch import Tensor
+
+from surrogates.batches import MixtureBatch
+from surrogates.ensemble import EnsemblePredictor
+
+
+class MemberPosterior(EnsemblePosterior):
+    """What the members say of the target without noise; a sample is one member's word on all `q` points.
+
+    Args:
+        values: `b x K x q x 1`, each member's mean, in the target's unit.
+        aleatoric_variance: `b x q x 1`, variance from noise, which `variance` does not hold.
+    """
+
+    def __init__(self, values: Tensor, aleatoric_variance: Tensor) -> None:
+        super().__init__(values)
+        self.aleatoric_variance = aleatoric_variance
+
+    @property
+    def epistemic_variance(self) -> Tensor:
+        """Variance from what the model does not know, `b x q x 1`: the variance of this posterior."""
+        return self.variance
+
+
+class EnsembleSurrogate(Model):
+    """An ensemble as a BoTorch model of one output; inputs are rows as `MixtureBatch.to_rows` writes them.
+
+    Gradients pass through weights, molality and temperature. The columns that hold indices have none:
+    an optimiser keeps them by `fixed_features`. The weights stay float32, whatever the type of the inputs.
+
+    Args:
+        predictor: An ensemble bound to the molecule table that the rows point into.
+    """
+
+    def __init__(self, predictor: EnsemblePredictor) -> None:
+        super().__init__()
+        self.predictor = predictor
+
+    @property
+    def num_outputs(self) -> int:
+        """One target."""
+        return 1
+
+    @property
+    def batch_shape(self) -> torch.Size:
+        """Empty: members are no batch."""
+        return torch.Size()
+
+    def posterior(
+        self,
+        X: Tensor,
+        output_indices: list[int] | None = None,
+        observation_noise: bool | Tensor = False,
+        posterior_transform: PosteriorTransform | None = None,
+    ) -> Posterior:
+        """Return the calibrated posterior of the target, in its unit and in the type of `X`.
+
+        Args:
+            X: `b x q x (2 k + 3)`.
+            output_indices: None or `[0]`.
+            observation_noise: False: a `MemberPosterior`. True: the Gaussian of a measurement; its mean and
+                covariance are the members', with the aleatoric variance on the diagonal.
+            posterior_transform: Applied to what is returned.
+
+        Raises:
+            UnsupportedError: For another output, or noise given as a tensor.
+        """
+        if output_indices not in (None, [0]):
+            raise UnsupportedError(f"output_indices is {output_indices}; the ensemble has one output, 0")
+        if isinstance(observation_noise, Tensor):
+            raise UnsupportedError(
+                "observation_noise is a tensor; the ensemble infers the noise, so give True"
+            )
+        calibration = self.predictor.ensemble.calibration
+        outputs = self.predictor.member_outputs(MixtureBatch.from_rows(X.reshape(-1, X.shape[-1])))
+        means, variances = (
+            output.reshape(-1, *X.shape[:-1]).movedim(0, -2).to(X.dtype) for output in outputs
+        )  # b x K x q
+        mean = means.mean(-2, keepdim=True)
+        deviations = calibration.epistemic_scale**0.5 * (means - mean)
+        aleatoric = calibration.aleatoric_scale * variances.mean(-2)
+        posterior: Posterior
+        if observation_noise:
+            covariance = deviations.mT @ deviations / (means.shape[-2] - 1) + aleatoric.diag_embed()
+            posterior = GPyTorchPosterior(MultivariateNormal(mean.squeeze(-2), covariance))
+        else:
+            posterior = MemberPosterior((mean + deviations).unsqueeze(-1), aleatoric.unsqueeze(-1))
+        return posterior if posterior_transform is None else posterior_transform(posterior)

@@ -1,0 +1,131 @@
+"""The ensemble before BoTorch: the numbers of `predict`, and acquisition functions that can be optimised."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from botorch.acquisition import AcquisitionFunction, LogExpectedImprovement, UpperConfidenceBound
+from botorch.acquisition.logei import qLogExpectedImprovement
+from botorch.acquisition.monte_carlo import qUpperConfidenceBound
+from botorch.acquisition.objective import ScalarizedPosteriorTransform
+from botorch.exceptions.errors import UnsupportedError
+from botorch.optim import optimize_acqf
+from botorch.posteriors.gpytorch import GPyTorchPosterior
+from botorch.sampling.get_sampler import get_sampler
+from torch import Tensor
+
+from surrogates.botorch_model import EnsembleSurrogate, MemberPosterior
+from tests.synthetic_mixtures import CALIBRATION, small_ensemble, synthetic_data
+
+DATA = synthetic_data()
+
+
+@pytest.fixture
+def model() -> EnsembleSurrogate:
+    return EnsembleSurrogate(replace(small_ensemble(), calibration=CALIBRATION).bind(DATA.table))
+
+
+def _rows(*shape: int) -> Tensor:
+    return DATA.batch.to_rows()[: torch.Size(shape).numel()].reshape(*shape, -1)
+
+
+@pytest.mark.parametrize("shape", [(12,), (3, 4), (2, 3, 2)])
+def test_the_numbers_are_those_of_predict(model: EnsembleSurrogate, shape: tuple[int, ...]) -> None:
+    said = model.predictor.predict(DATA.batch[:12])
+    posterior = model.posterior(_rows(*shape))
+    assert isinstance(posterior, MemberPosterior)
+    measured = model.posterior(_rows(*shape), observation_noise=True)
+    for got, expected in (
+        (posterior.mean, said.mean),
+        (posterior.variance, said.epistemic),
+        (posterior.epistemic_variance, said.epistemic),
+        (posterior.aleatoric_variance, said.aleatoric),
+        (measured.mean, said.mean),
+        (measured.variance, said.epistemic + said.aleatoric),
+    ):
+        assert got.dtype == torch.float64
+        torch.testing.assert_close(got, expected.double().reshape(*shape, 1), rtol=1e-5, atol=1e-5)
+
+
+def test_a_measurement_varies_with_the_members_and_by_itself(model: EnsembleSurrogate) -> None:
+    posterior, measured = (model.posterior(_rows(5), observation_noise=noise) for noise in (False, True))
+    assert isinstance(posterior, MemberPosterior)
+    assert isinstance(measured, GPyTorchPosterior)
+    between = torch.cov(posterior.values[..., 0].T)
+    noise = posterior.aleatoric_variance[:, 0].diag()
+    torch.testing.assert_close(measured.distribution.covariance_matrix, between + noise)
+
+
+def test_a_sample_is_one_members_word_on_all_points(model: EnsembleSurrogate) -> None:
+    posterior = model.posterior(_rows(4))
+    assert isinstance(posterior, MemberPosterior)
+    samples = get_sampler(posterior, torch.Size([16]), seed=0)(posterior)
+    agrees = (samples.unsqueeze(1) == posterior.values).all(-1).all(-1)  # sample x member
+    assert (agrees.sum(1) == 1).all()
+    assert agrees.any(0).all()
+
+
+def test_one_output_and_no_batch(model: EnsembleSurrogate) -> None:
+    assert model.num_outputs == 1
+    assert model.batch_shape == torch.Size()
+    torch.testing.assert_close(model.posterior(_rows(2), [0]).mean, model.posterior(_rows(2)).mean)
+    with pytest.raises(UnsupportedError, match=r"output_indices is \[1\]; the ensemble has one output, 0"):
+        model.posterior(_rows(2), [1])
+
+
+def test_noise_as_a_tensor_is_refused(model: EnsembleSurrogate) -> None:
+    with pytest.raises(
+        UnsupportedError, match=r"observation_noise is a tensor; the ensemble infers the noise, so give True"
+    ):
+        model.posterior(_rows(2), observation_noise=torch.ones(2, 1))
+
+
+def test_a_transform_is_applied(model: EnsembleSurrogate) -> None:
+    transform = ScalarizedPosteriorTransform(torch.tensor([-2.0], dtype=torch.float64))
+    negated = model.posterior(_rows(3), observation_noise=True, posterior_transform=transform)
+    plain = model.posterior(_rows(3), observation_noise=True)
+    torch.testing.assert_close(negated.mean, -2 * plain.mean)
+    torch.testing.assert_close(negated.variance, 4 * plain.variance)
+
+
+def _acquisition(name: str, model: EnsembleSurrogate) -> AcquisitionFunction:
+    sampler = get_sampler(model.posterior(_rows(1, 1)), torch.Size([32]), seed=0)
+    return {
+        "LogEI": lambda: LogExpectedImprovement(model, best_f=-0.5),
+        "UCB": lambda: UpperConfidenceBound(model, beta=1.0),
+        "qLogEI": lambda: qLogExpectedImprovement(model, best_f=-0.5, sampler=sampler),
+        "qUCB": lambda: qUpperConfidenceBound(model, beta=1.0, sampler=sampler),
+    }[name]()
+
+
+@pytest.mark.parametrize(("name", "q"), [("LogEI", 1), ("UCB", 1), ("qLogEI", 2), ("qUCB", 2)])
+def test_an_acquisition_is_optimised_over_amounts(model: EnsembleSurrogate, name: str, q: int) -> None:
+    acquisition = _acquisition(name, model)
+    row = _rows(1, 1)[0, 0]
+    kept = {column: float(row[column]) for column in (0, 1, 4, 6)}  # molecules and temperature
+    bounds = torch.stack([row, row])
+    bounds[:, [2, 3]] = torch.tensor([[0.05], [0.95]], dtype=torch.float64)
+    bounds[:, 5] = torch.tensor([0.2, 2.0], dtype=torch.float64)
+    start = row.expand(1, q, -1)
+    best, value = optimize_acqf(
+        acquisition,
+        bounds,
+        q=q,
+        num_restarts=1,
+        fixed_features=kept,
+        batch_initial_conditions=start.clone(),
+        options={"maxiter": 5},
+    )
+    assert value > acquisition(start)
+    torch.testing.assert_close(best[:, list(kept)], start[0][:, list(kept)])
+    assert (best >= bounds[0]).all()
+    assert (best <= bounds[1]).all()
+
+
+def test_gradients_reach_weights_and_molality_but_no_index(model: EnsembleSurrogate) -> None:
+    rows = _rows(1, 1).requires_grad_()
+    (gradient,) = torch.autograd.grad(UpperConfidenceBound(model, beta=1.0)(rows).sum(), rows)
+    assert (gradient[..., [0, 1, 4]] == 0).all()
+    assert (gradient[..., [2, 3, 5]] != 0).all()
