@@ -1,4 +1,4 @@
-"""The face that an ensemble shows to BoTorch: a `Model`, for its acquisition functions and what builds on it."""
+"""The face that an ensemble shows to BoTorch: a `Model`, for its acquisition functions and optimisers."""
 
 from __future__ import annotations
 
@@ -80,9 +80,7 @@ class EnsembleSurrogate(Model):
         if output_indices not in (None, [0]):
             raise UnsupportedError(f"output_indices is {output_indices}; the ensemble has one output, 0")
         if isinstance(observation_noise, Tensor):
-            raise UnsupportedError(
-                "observation_noise is a tensor; the ensemble infers the noise, so give True"
-            )
+            raise UnsupportedError("observation_noise is a tensor; the ensemble infers it, so give True")
         calibration = self.predictor.ensemble.calibration
         outputs = self.predictor.member_outputs(MixtureBatch.from_rows(X.reshape(-1, X.shape[-1])))
         means, variances = (

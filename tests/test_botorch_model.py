@@ -77,7 +77,7 @@ def test_one_output_and_no_batch(model: EnsembleSurrogate) -> None:
 
 def test_noise_as_a_tensor_is_refused(model: EnsembleSurrogate) -> None:
     with pytest.raises(
-        UnsupportedError, match=r"observation_noise is a tensor; the ensemble infers the noise, so give True"
+        UnsupportedError, match=r"observation_noise is a tensor; the ensemble infers it, so give True"
     ):
         model.posterior(_rows(2), observation_noise=torch.ones(2, 1))
 
