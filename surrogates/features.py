@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from sklearn.decomposition import PCA
 from torch import Tensor
@@ -15,6 +16,8 @@ _CLIP = 5.0
 """Standard deviations to which a descriptor is cut: a molecule unlike all others must not rule the rest."""
 _FEWEST = 3
 """Molecules in which a descriptor must differ from its median; what marks one molecule alone is noise."""
+_SMALLEST_SPREAD = 1e-4
+"""Of a principal component, as a share of the first's: known molecules do not vary along what is below."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class MoleculeFeatures:
 
         Args:
             table: The known molecules. A polymer counts once, whatever the length of its chains.
-            components: Number of principal components; fewer if there are fewer molecules.
+            components: Number of principal components; fewer if the molecules vary in fewer directions.
             seed: Of the randomised decomposition.
         """
         first = {component.smiles: row for row, component in enumerate(table.components)}
@@ -53,13 +56,16 @@ class MoleculeFeatures:
         tells = (values != values.median(0).values).sum(0) >= _FEWEST
         scale = torch.where(tells & (std > 1e-9), 1 / std.clamp_min(1e-9), 0.0)
         scaled = ((values - shift) * scale).clamp(-_CLIP, _CLIP)
-        pca = PCA(min(components, *scaled.shape), random_state=seed).fit(scaled.numpy())
-        spread = torch.from_numpy(pca.explained_variance_).clamp_min(1e-12).sqrt()
+        with np.errstate(invalid="ignore"):  # of three molecules or fewer, none of which is told apart
+            pca = PCA(min(components, *scaled.shape), random_state=seed).fit(scaled.numpy())
+        spread = torch.from_numpy(pca.explained_variance_).sqrt()
+        varies = spread > _SMALLEST_SPREAD * spread[0]
+        directions = torch.from_numpy(pca.components_)[varies] / spread[varies, None]
         return MoleculeFeatures(
             shift.float(),
             scale.float(),
             torch.from_numpy(pca.mean_).float(),
-            (torch.from_numpy(pca.components_) / spread[:, None]).T.contiguous().float(),
+            directions.T.contiguous().float(),
         )
 
     def of(self, table: MoleculeTable) -> Tensor:

@@ -1,0 +1,69 @@
+"""Mixtures for the teacher to label: near those that were measured, and sound."""
+
+from __future__ import annotations
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from surrogates.batches import MixtureBatch
+from surrogates.teacher import nearby_mixtures
+from tests.test_batches import assert_equal
+
+BATCH = MixtureBatch(
+    solvents=torch.tensor([[0, 1, 2], [3, 0, 0], [4, 5, 0], [6, 7, 0]]),
+    weights=torch.tensor([[0.2, 0.3, 0.4], [0.9, 0, 0], [0.5, 0.5, 0], [0.1, 0.9, 0]], dtype=torch.float64),
+    salt=torch.tensor([8, 9, 10, 10]),
+    molality=torch.tensor([0.5, 1.0, 2.0, 3.0], dtype=torch.float64),
+    temperature_K=torch.tensor([280.0, 298.15, 310, 298.15], dtype=torch.float64),
+)
+
+
+@given(st.integers(1, 200), st.integers(0, 2**31 - 1))
+def test_each_mixture_holds_the_solvents_of_a_measured_one(number: int, seed: int) -> None:
+    made = nearby_mixtures(BATCH, number, seed)
+    assert len(made) == number
+    sets = {frozenset(zip(s, (w > 0 for w in weights), strict=True)) for s, weights in _lists(BATCH)}
+    assert {frozenset(zip(s, (w > 0 for w in weights), strict=True)) for s, weights in _lists(made)} <= sets
+    torch.testing.assert_close(made.weights.sum(1), torch.ones(number, dtype=torch.float64))
+    assert (made.weights >= 0).all()
+    assert set(made.salt.tolist()) <= {8, 9, 10}
+    assert (made.molality > 0).all()
+    assert set(made.temperature_K.tolist()) <= {280.0, 298.15, 310.0}
+
+
+def _lists(batch: MixtureBatch) -> zip[tuple[list[int], list[float]]]:
+    return zip(batch.solvents.tolist(), batch.weights.tolist(), strict=True)
+
+
+def test_what_changes_and_how_often() -> None:
+    made = nearby_mixtures(BATCH, 20_000, seed=0)
+    known = set(BATCH.molality.tolist())
+    moved = torch.tensor([molality not in known for molality in made.molality.tolist()])
+    assert abs(moved.double().mean() - 0.4) < 0.02
+    from_second = made.solvents[:, 0] == 3  # its own salt, molality and temperature stand in no other row
+    salt_of_another = from_second & (made.salt != 9)
+    assert abs(salt_of_another.sum() / from_second.sum() - 0.3 * 0.75) < 0.02
+    # Molality and temperature come from one row, together.
+    swapped = from_second & ~moved & (made.molality != 1.0)
+    assert abs(swapped.sum() / from_second.sum() - 0.3 * 0.75) < 0.02
+    pairs = set(zip(made.molality[swapped].tolist(), made.temperature_K[swapped].tolist(), strict=True))
+    assert pairs == {(0.5, 280.0), (2.0, 310.0), (3.0, 298.15)}
+
+
+def test_half_of_the_fractions_are_drawn_uniformly_from_the_simplex() -> None:
+    made = nearby_mixtures(BATCH, 20_000, seed=0)
+    first = made.weights[made.solvents[:, 0] == 6][:, 0]
+    drawn = first[(first - 0.1).abs() > 1e-9]
+    assert abs(len(drawn) / len(first) - 0.5) < 0.03
+    levels = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)
+    torch.testing.assert_close(drawn.quantile(levels), levels, rtol=0, atol=0.03)
+
+
+def test_a_seed_gives_the_same_mixtures() -> None:
+    assert_equal(nearby_mixtures(BATCH, 50, seed=1), nearby_mixtures(BATCH, 50, seed=1))
+    assert not torch.equal(nearby_mixtures(BATCH, 50, 1).molality, nearby_mixtures(BATCH, 50, 2).molality)
+
+
+def test_none_are_made_if_none_are_asked_for() -> None:
+    assert len(nearby_mixtures(BATCH, 0, seed=0)) == 0
