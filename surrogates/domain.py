@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -13,6 +13,8 @@ from surrogates.molecules import MoleculeTable
 
 FALSE_ALARM = 0.05
 """Share of held-out mixtures that the threshold calls unknown."""
+_SMALLEST_THRESHOLD = 0.1
+"""Standard deviations. Mixtures nearer than this count as one; rounding errors stay below it."""
 _TEMPERATURE_SLACK_K = 1.0
 _MOLALITY_SLACK = 1.05
 
@@ -53,7 +55,8 @@ class Domain:
     ) -> Domain:
         """Learn the domain of training mixtures; the threshold comes from rows that are held out of it.
 
-        The threshold is the distance that 95 % of the held-out rows keep to the nearest of the other rows.
+        The threshold is the distance that 95 % of the held-out rows keep to the nearest of the other rows,
+        at least 0.1: rows that differ in molality only are at no distance.
 
         Args:
             table: Molecules that `batch` points into.
@@ -67,7 +70,8 @@ class Domain:
         used = batch.salt.unique()
         salt_scale = _inverse_spread(of_molecule[used])
         points = torch.cat([solvents * solvent_scale, of_molecule[batch.salt] * salt_scale], dim=-1)
-        nearest = torch.cdist(points[held_out], points[~held_out]).amin(1)
+        exact = "donot_use_mm_for_euclid_dist"
+        nearest = torch.cdist(points[held_out], points[~held_out], compute_mode=exact).amin(1)
         threshold = float(nearest.quantile(1 - FALSE_ALARM)) if len(nearest) else torch.inf
         distinct = torch.cat([solvents * solvent_scale, batch.salt[:, None]], dim=-1).unique(dim=0)
         return Domain(
@@ -79,16 +83,17 @@ class Domain:
             salt_smiles=tuple(table.components[int(salt)].smiles for salt in used),
             molality=(float(batch.molality.min()), float(batch.molality.max())),
             temperature_K=(float(batch.temperature_K.min()), float(batch.temperature_K.max())),
-            threshold=threshold,
+            threshold=max(threshold, _SMALLEST_THRESHOLD),
         )
 
     def bind(self, table: MoleculeTable, features: MoleculeFeatures) -> BoundDomain:
         """Return the domain for mixtures of the molecules of a table."""
         of_molecule = features.of(table)
         known = torch.tensor([component.smiles in self.salt_smiles for component in table.components])
+        centre = self.mixtures.mean(0)  # float32 loses small distances between points far from 0
         return BoundDomain(
-            self,
-            solvents=of_molecule * self.solvent_scale,
+            replace(self, mixtures=self.mixtures - centre),
+            solvents=of_molecule * self.solvent_scale - centre,
             salt_distance=torch.cdist(of_molecule * self.salt_scale, self.salts).square(),
             known_salt=known,
         )
@@ -99,8 +104,8 @@ class BoundDomain:
     """A domain with what it needs to know of `u` molecules computed once.
 
     Attributes:
-        domain: The domain.
-        solvents: `u x width`, scaled features of each molecule as a solvent.
+        domain: The domain, its mixtures centred.
+        solvents: `u x width`, scaled features of each molecule as a solvent, centred alike.
         salt_distance: `u x t`, squared distance of each molecule, as a salt, to each training salt.
         known_salt: `u`, bool, whether it is a training salt.
     """
