@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surrogates.batches import MixtureBatch, MixtureProduct
+from surrogates.batches import MixtureBatch, MixtureProduct, concatenate
 
 SEEDS = st.integers(0, 2**31 - 1)
 
@@ -58,6 +58,24 @@ def test_rows_are_chosen_by_slice_and_by_index() -> None:
     assert len(batch[1:3]) == 2
     assert_equal(batch[1:3], batch[torch.tensor([1, 2])])
     assert_equal(batch[torch.tensor([True, False, False, False, True])], batch[torch.tensor([0, 4])])
+
+
+def test_another_type_changes_all_but_indices() -> None:
+    batch = make_batch(3, 2, seed=0)
+    single = batch.to(torch.float32)
+    assert [single.weights.dtype, single.molality.dtype, single.temperature_K.dtype] == [torch.float32] * 3
+    assert torch.equal(single.solvents, batch.solvents)
+    assert torch.equal(single.salt, batch.salt)
+    torch.testing.assert_close(single.weights.double(), batch.weights, rtol=1e-6, atol=0)
+    assert_equal(batch.to(torch.float64), batch)
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=4), SEEDS)
+def test_batches_are_joined_in_order(sizes: list[int], seed: int) -> None:
+    batches = [make_batch(n, 2, seed + place) for place, n in enumerate(sizes)]
+    joined = concatenate(*batches)
+    assert len(joined) == sum(sizes)
+    assert torch.equal(joined.to_rows(), torch.cat([batch.to_rows() for batch in batches]))
 
 
 @given(st.integers(1, 5), st.integers(1, 4), st.data(), SEEDS)

@@ -1,0 +1,178 @@
+"""The ensemble end to end on a small data set: what it says, whence it may learn, and what it refuses."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from surrogates.batches import MixtureProduct
+from surrogates.ensemble import EnsembleSettings, MixtureEnsemble, fit_ensemble
+from surrogates.errors import InputError
+from surrogates.mixture_data import MixtureData, tabulate
+from surrogates.molecules import Component
+from surrogates.prediction import Prediction
+from surrogates.training import TrainingSettings
+from tests.synthetic_mixtures import CALIBRATION, SALTS, SETTINGS, SOLVENTS, small_ensemble, synthetic_data
+
+DATA = synthetic_data()
+ROWS = torch.arange(60)
+PARTS = ("mean", "epistemic", "aleatoric")
+
+
+@pytest.fixture(autouse=True)
+def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("surrogates.forest.TREES", 20)
+
+
+def _says(model: MixtureEnsemble, data: MixtureData = DATA) -> Prediction:
+    return model.bind(data.table).predict(data.batch)
+
+
+def _fit(settings: EnsembleSettings = SETTINGS, rows: Tensor = ROWS, seed: int = 0) -> MixtureEnsemble:
+    return fit_ensemble(DATA, rows, settings, seed)
+
+
+def test_the_prediction_is_made_of_the_members() -> None:
+    predictor = replace(small_ensemble(), calibration=CALIBRATION).bind(DATA.table)
+    said = predictor.predict(DATA.batch)
+    mean, variance = predictor.member_outputs(DATA.batch)
+    assert mean.shape == variance.shape == (2, 60)
+    torch.testing.assert_close(said.mean, (mean[0] + mean[1]) / 2)
+    torch.testing.assert_close(said.epistemic, CALIBRATION.epistemic_scale * (mean[0] - mean[1]) ** 2 / 2)
+    torch.testing.assert_close(said.aleatoric, CALIBRATION.aleatoric_scale * (variance[0] + variance[1]) / 2)
+    torch.testing.assert_close(said.std, (said.epistemic + said.aleatoric).sqrt())
+    assert said.in_domain.all()
+    assert [predictor.target, predictor.interval_factor] == ["y", 1.7]
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 2400), (37, 1301), (4, 5)])
+def test_a_product_is_predicted_as_its_rows_are(start: int, stop: int) -> None:
+    product = MixtureProduct(
+        DATA.batch.solvents,
+        DATA.batch.weights,
+        salt=DATA.batch.salt[:40],
+        molality=torch.linspace(0.1, 3, 40, dtype=torch.float64),
+        temperature_K=torch.full((40,), 298.15, dtype=torch.float64),
+        start=start,
+        stop=stop,
+    )  # more rows than are computed at once
+    predictor = small_ensemble().bind(DATA.table)
+    got, expected = predictor.predict(product), predictor.predict(product.expand())
+    for part in PARTS:
+        values = getattr(got, part)
+        assert values.shape == (stop - start,)
+        assert values.dtype == torch.float32
+        torch.testing.assert_close(values, getattr(expected, part), rtol=1e-5, atol=1e-5)
+    assert torch.equal(got.in_domain, expected.in_domain)
+
+
+def test_the_law_behind_the_data_is_learnt() -> None:
+    training = TrainingSettings(epochs=60, batch_size=32, learning_rate=0.01)
+    data = synthetic_data(300)
+    model = fit_ensemble(data, torch.arange(240), replace(SETTINGS, training=training, taught=200), seed=0)
+    said = model.bind(data.table).predict(data.batch[240:])
+    error = (said.mean - data.target[240:]).abs()
+    assert error.mean() < 0.3 * (data.target[240:] - data.target[:240].mean()).abs().mean()
+    covered = (error <= model.calibration.interval_factor * said.std).double().mean()
+    assert 0.75 <= covered <= 1
+
+
+def test_a_seed_gives_the_same_numbers() -> None:
+    one, two, other = (_says(_fit(seed=seed)) for seed in (0, 0, 1))
+    assert all(torch.equal(getattr(one, part), getattr(two, part)) for part in PARTS)
+    assert not torch.equal(one.mean, other.mean)
+
+
+def test_rows_that_are_held_back_have_no_say() -> None:
+    rows = torch.arange(0, 60, 2)
+    before = _says(_fit(rows=rows))
+    changed = replace(DATA, target=DATA.target.clone())
+    changed.target[1::2] = 1e6
+    after = _says(fit_ensemble(changed, rows, SETTINGS, seed=0))
+    assert all(torch.equal(getattr(before, part), getattr(after, part)) for part in PARTS)
+
+
+def test_the_numbers_are_in_the_targets_unit() -> None:
+    stretched = replace(DATA, target=1000 * DATA.target + 500)
+    with_scale = _says(fit_ensemble(stretched, ROWS, SETTINGS, seed=0))
+    plain = _says(_fit())
+    torch.testing.assert_close(with_scale.mean, 1000 * plain.mean + 500, rtol=1e-3, atol=1)
+    torch.testing.assert_close(with_scale.aleatoric, 1e6 * plain.aleatoric, rtol=0.05, atol=1)
+
+
+def test_members_differ_more_on_molecules_that_nobody_measured() -> None:
+    strange = [Component.of(smiles) for smiles in ("CCCCCCCCS(=O)(=O)CC", "Clc1ccccc1Cl", "CN1CCN(C)C1=O")]
+    table, batch = tabulate([[s] for s in strange], [[0.9]] * 3, [SALTS[0]] * 3, [1.0] * 3, [298.15] * 3)
+    training = TrainingSettings(epochs=40, batch_size=16, learning_rate=0.01)
+    model = _fit(replace(SETTINGS, members=4, training=training))
+    assert model.bind(table).predict(batch).epistemic.mean() > 2 * _says(model).epistemic.mean()
+
+
+def test_a_molecule_of_the_table_that_no_mixture_holds_changes_nothing() -> None:
+    wider, batch = tabulate(
+        [[SOLVENTS[0]], [SOLVENTS[1]], [Component.of("c1ccccc1")]],
+        [[1.0]] * 3,
+        [SALTS[0]] * 3,
+        [1.0] * 3,
+        [298.15] * 3,
+    )
+    narrow, same = tabulate([[SOLVENTS[1]]], [[1.0]], [SALTS[0]], [1.0], [298.15])
+    model = small_ensemble()
+    one, two = model.bind(wider).predict(batch[1:2]), model.bind(narrow).predict(same)
+    for part in PARTS:
+        torch.testing.assert_close(getattr(one, part), getattr(two, part), rtol=1e-5, atol=1e-6)
+
+
+def test_gradients_reach_the_amounts() -> None:
+    batch = DATA.batch[:5]
+    weights, molality = batch.weights.clone().requires_grad_(), batch.molality.clone().requires_grad_()
+    mean, variance = (
+        small_ensemble().bind(DATA.table).member_outputs(replace(batch, weights=weights, molality=molality))
+    )
+    for output in (mean, variance):
+        for gradient in torch.autograd.grad(output.sum(), (weights, molality), retain_graph=True):
+            assert gradient.isfinite().all()
+            assert (gradient != 0).any()
+
+
+def test_a_bound_model_pickles() -> None:
+    predictor = small_ensemble().bind(DATA.table)
+    travelled = pickle.loads(pickle.dumps(predictor))
+    assert torch.equal(travelled.predict(DATA.batch).mean, predictor.predict(DATA.batch).mean)
+
+
+def test_progress_is_told_of_every_epoch() -> None:
+    told: list[tuple[int, int]] = []
+    fit_ensemble(DATA, ROWS, SETTINGS, 0, lambda done, of: told.append((done, of)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_one_member_is_refused() -> None:
+    with pytest.raises(InputError) as caught:
+        _fit(replace(SETTINGS, members=1))
+    assert str(caught.value) == (
+        "members: 1 given; one member cannot differ from itself, so 2 or more are needed. Use 5, the default."
+    )
+
+
+def test_too_few_rows_are_refused_with_all_that_is_wrong() -> None:
+    with pytest.raises(InputError) as caught:
+        _fit(replace(SETTINGS, members=0), torch.arange(19))
+    assert str(caught.value).splitlines() == [
+        "members: 0 given; one member cannot differ from itself, so 2 or more are needed. "
+        "Use 5, the default.",
+        "mixtures.csv: 19 rows to train on; at least 20 are needed. Add measurements.",
+    ]
+
+
+def test_a_target_that_never_varies_is_refused() -> None:
+    flat = replace(DATA, target=torch.full((60,), 0.25, dtype=torch.float64))
+    with pytest.raises(InputError) as caught:
+        fit_ensemble(flat, ROWS, SETTINGS, seed=0)
+    assert (
+        str(caught.value) == "mixtures.csv: y is 0.25 in every row; nothing can be learnt. Check the column."
+    )
