@@ -108,6 +108,31 @@ def test_without_held_out_rows_nothing_is_too_far() -> None:
     assert none.threshold == float("inf")
 
 
+def test_a_known_salt_in_anothers_solvent_is_as_far_as_the_salts_are() -> None:
+    own = DATA.batch.salt == DATA.batch.salt[0]
+    with_own = own == (DATA.batch.solvents == DATA.table.index()[SOLVENTS[0]]).any(1)
+    chosen = DATA.batch[with_own]  # one salt always with EC, the other never
+    domain = Domain.fit(DATA.table, FEATURES, chosen, torch.zeros(len(chosen), dtype=torch.bool))
+    bound = replace(domain, threshold=0.1).bind(DATA.table, FEATURES)
+    salts = chosen.salt.unique()
+    apart = (FEATURES.of(DATA.table)[salts] * domain.salt_scale).diff(dim=0).norm()
+    swapped = replace(chosen, salt=salts.sum() - chosen.salt)
+    assert (bound.distance(swapped) > 0.1).all()
+    assert (bound.distance(swapped) <= apart + 1e-3).all()
+    product = MixtureProduct(
+        chosen.solvents,
+        chosen.weights,
+        salts,
+        molality=torch.ones(2, dtype=torch.float64),
+        temperature_K=torch.full((2,), 298.15, dtype=torch.float64),
+        start=0,
+        stop=2 * len(chosen),
+    )
+    in_domain = bound.holds_product(product)
+    assert torch.equal(in_domain, bound.holds(product.expand()))
+    assert torch.equal(in_domain.reshape(-1, 2), chosen.salt[:, None] == salts)
+
+
 @pytest.mark.parametrize(("start", "stop"), [(0, 60), (7, 41), (5, 5)])
 def test_a_product_is_judged_as_its_rows_are(start: int, stop: int) -> None:
     table, solvents = tabulate(
