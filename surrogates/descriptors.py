@@ -35,7 +35,7 @@ class MoleculeDescriptors:
 def molecule_descriptors(table: MoleculeTable) -> MoleculeDescriptors:
     """Return all 2D descriptors of RDKit, then Morgan counts, of each molecule.
 
-    The caps of a polymer's repeat unit count as carbon without hydrogen, and the length of the chain does
+    The caps of a polymer's repeat unit count as methyl groups, and the length of the chain does
     not matter. What RDKit cannot compute is 0. Names, their number and some values change with the version
     of RDKit: who keeps a function of these values keeps the names and `rdkit.__version__` beside it.
 
@@ -61,6 +61,7 @@ def _of_smiles(smiles: str) -> np.ndarray:
     for atom in carbon.GetAtoms():
         if atom.GetSymbol() in CAPS:
             atom.SetAtomicNum(6)
+            atom.SetNoImplicit(False)  # a methyl group
     Chem.SanitizeMol(carbon, catchErrors=True)
     mol = parse_smiles(Chem.MolToSmiles(carbon))  # what was seen with metals is seen afresh
     morgan = rdFingerprintGenerator.GetMorganGenerator(radius=MORGAN_RADIUS, fpSize=MORGAN_BINS)

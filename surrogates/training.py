@@ -35,7 +35,7 @@ class TrainingSettings:
     batch_size: int = 64
     learning_rate: float = 5e-3
     weight_decay: float = 1e-2
-    beta: float = 0.5
+    beta: float = 0.25
     teacher_weight: float = 1.0
 
 
@@ -73,12 +73,12 @@ def train(
     learner = Members(members.network, learning, members.buffers)
     parameters = list(learning.values())
     rows, size = len(target), min(settings.batch_size, len(target))
-    steps = rows // size
+    steps, n_taught = rows // size, taught.shape[1]
     optimiser = torch.optim.AdamW(
         parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, settings.learning_rate, total_steps=settings.epochs * steps, pct_start=0.1
+        optimiser, settings.learning_rate, total_steps=max(settings.epochs * steps, 11), pct_start=0.1
     )
     weight = trains.to(target)
     best = torch.full((len(members),), torch.inf)
@@ -86,7 +86,9 @@ def train(
     for epoch in range(settings.epochs):
         order = torch.randperm(rows, generator=generator)
         for measured in order[: steps * size].split(size):
-            asked = torch.randint(taught.shape[1], (size if taught.shape[1] else 0,), generator=generator)
+            asked = torch.randint(
+                max(taught.shape[1], 1), (size if taught.shape[1] else 0,), generator=generator
+            )
             mean, variance = forward(learner, measured, asked)
             fit = beta_nll(target[measured], mean[:, :size], variance[:, :size], settings.beta)
             loss = (fit * weight[:, measured]).mean(1).sum()

@@ -9,11 +9,11 @@ among the solvents; descriptors enter beside the graph embedding; the head gives
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
-from torch_geometric.nn.norm import LayerNorm
 from torch_geometric.utils import scatter
 
 from surrogates.batches import MixtureBatch
@@ -23,6 +23,7 @@ from surrogates.molecules import ATOM_FEATURES, MoleculeTable
 _ATOM_SCALE = torch.tensor([*[1.0] * 7, 0.1, 0.05, 1.0, 0.5, 0.4, 0.5])
 """Brings the published atom features (`ATOM_FEATURES`) to the order of 1."""
 _SMALLEST_MOLALITY = 1e-4
+_TRACE = 1e-12
 _LOG_VARIANCE = (-7.0, 3.0)
 """Range of the standardised log variance: a member is never surer than 3 % of the target's spread."""
 
@@ -45,8 +46,8 @@ class MolSetsSettings:
     """
 
     convolution: ConvolutionName = "GraphConv"
-    layers: int = 3
-    hidden: int = 16
+    layers: int = 2
+    hidden: int = 8
     graph: int = 16
     attention: int = 16
     descriptors: int = 40
@@ -67,9 +68,9 @@ class MolSets(nn.Module):
         self.graph_width = settings.graph
         widths = [len(ATOM_FEATURES)] + [settings.hidden] * settings.layers
         self.convolutions = nn.ModuleList(
-            convolution(settings.convolution, a, b) for a, b in zip(widths, widths[1:], strict=False)
+            convolution(settings.convolution, a, b) for a, b in pairwise(widths)
         )
-        self.norms = nn.ModuleList(LayerNorm(b, mode="graph") for b in widths[1:])
+        self.norms = nn.ModuleList(MoleculeNorm(b) for b in widths[1:])
         self.readout = nn.Linear(settings.hidden, settings.graph)
         self.query = nn.Linear(settings.graph, settings.attention)
         self.key = nn.Linear(settings.graph, settings.attention)
@@ -79,8 +80,7 @@ class MolSets(nn.Module):
         self.from_conditions = nn.Linear(settings.graph + width + 3, first, bias=False)
         self.hidden = nn.Linear(first, second)
         self.out = nn.Linear(second, 2)
-        for layer in (self.from_solvents, self.from_conditions, self.hidden):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        self._start()
         self.register_buffer("solvent_shift", torch.zeros(width))
         self.register_buffer("solvent_scale", torch.ones(width))
         self.register_buffer("condition_shift", torch.zeros(width + 3))
@@ -91,6 +91,16 @@ class MolSets(nn.Module):
         self.condition_scale: Tensor
         self.register_buffer("emphasis", torch.tensor(settings.emphasis))
         self.emphasis: Tensor
+
+    def _start(self) -> None:
+        """Set the head's starting weights: the two parts of its first layer are one layer to them."""
+        fan_in = self.from_solvents.in_features + self.from_conditions.in_features
+        for layer in (self.from_solvents, self.from_conditions):
+            nn.init.normal_(layer.weight, std=(2 / fan_in) ** 0.5)
+        nn.init.kaiming_normal_(self.hidden.weight, nonlinearity="relu")
+        nn.init.normal_(self.out.weight, std=0.3 * (2 / self.out.in_features) ** 0.5)
+        for layer in (self.from_solvents, self.hidden, self.out):
+            nn.init.normal_(layer.bias, std=0.1)
 
     def standardise(self, features: Tensor, batch: MixtureBatch) -> None:
         """Set the scales of all inputs from the training mixtures; what never varies is switched off.
@@ -111,9 +121,10 @@ class MolSets(nn.Module):
     def embed(self, table: MoleculeTable, features: Tensor) -> Tensor:
         """Return the embedding of each molecule, `u x (graph + width)`: learned, then given features."""
         x = table.atoms * _ATOM_SCALE.to(table.atoms)
+        atoms_of = torch.bincount(table.atom_molecule, minlength=len(table)).to(x)
         for layer, norm in zip(self.convolutions, self.norms, strict=True):
             x = layer(x, table.edges, table.bond_orders)
-            x = torch.relu(norm(x, table.atom_molecule, batch_size=len(table)))
+            x = torch.relu(norm(x, table.atom_molecule, atoms_of))
         pooled = scatter(x, table.atom_molecule, dim=-2, dim_size=len(table), reduce="mean")
         return torch.cat([torch.tanh(self.readout(pooled)), features], dim=-1)
 
@@ -130,8 +141,9 @@ class MolSets(nn.Module):
             [self.graph_width, embedding.shape[-1] - self.graph_width], dim=-1
         )
         scores = self.query(graph) @ self.key(graph).transpose(-1, -2) / self.query.out_features**0.5
-        absent = (fractions == 0).unsqueeze(-2)
-        attended = scores.masked_fill(absent, -torch.inf).softmax(-1) @ self.value(graph)
+        # by their logarithm, fractions weigh the attention: a trace of a solvent changes next to nothing
+        presence = fractions.clamp_min(_TRACE).log().unsqueeze(-2)
+        attended = (scores + presence).softmax(-1) @ self.value(graph)
         learned = (fractions.unsqueeze(-1) * (graph + attended)).sum(-2)
         known = (fractions.unsqueeze(-1) * given).sum(-2)
         out: Tensor = self.from_solvents(
@@ -168,6 +180,36 @@ class MolSets(nn.Module):
     def forward(self, table: MoleculeTable, features: Tensor, batch: MixtureBatch) -> tuple[Tensor, Tensor]:
         """Return mean and variance of the standardised target for each mixture, each `n`."""
         return self.head(self.mix(self.embed(table, features), batch))
+
+
+class MoleculeNorm(nn.Module):
+    """Layer normalisation over all atoms and channels of a molecule, then a scale and shift a channel.
+
+    Channels are summed before atoms are, which spares most of the scattering.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.bias = nn.Parameter(torch.zeros(width))
+
+    def forward(self, x: Tensor, molecule: Tensor, atoms_of: Tensor) -> Tensor:
+        """Return `a x width`, each molecule at mean 0 and variance 1 before scale and shift.
+
+        Args:
+            x: `a x width`, a row an atom.
+            molecule: `a`, int64, the molecule of each atom.
+            atoms_of: `u`, the number of atoms of each molecule.
+        """
+
+        def mean(of_atoms: Tensor) -> Tensor:
+            summed = scatter(of_atoms.mean(-1), molecule, dim_size=len(atoms_of))
+            per_molecule: Tensor = summed / atoms_of
+            return per_molecule[molecule].unsqueeze(-1)
+
+        centred = x - mean(x)
+        normal: Tensor = centred * (mean(centred.square()) + 1e-5).rsqrt()
+        return normal * self.weight + self.bias
 
 
 def _weighted(of_solvents: Tensor, batch: MixtureBatch) -> Tensor:
