@@ -86,9 +86,7 @@ def train(
     for epoch in range(settings.epochs):
         order = torch.randperm(rows, generator=generator)
         for measured in order[: steps * size].split(size):
-            asked = torch.randint(
-                max(taught.shape[1], 1), (size if taught.shape[1] else 0,), generator=generator
-            )
+            asked = torch.randint(max(n_taught, 1), (size if n_taught else 0,), generator=generator)
             mean, variance = forward(learner, measured, asked)
             fit = beta_nll(target[measured], mean[:, :size], variance[:, :size], settings.beta)
             loss = (fit * weight[:, measured]).mean(1).sum()

@@ -100,7 +100,7 @@ def test_the_numbers_are_in_the_targets_unit() -> None:
     stretched = replace(DATA, target=1000 * DATA.target + 500)
     with_scale = _says(fit_ensemble(stretched, ROWS, SETTINGS, seed=0))
     plain = _says(_fit())
-    torch.testing.assert_close(with_scale.mean, 1000 * plain.mean + 500, rtol=1e-3, atol=1)
+    torch.testing.assert_close(with_scale.mean, 1000 * plain.mean + 500, rtol=1e-2, atol=10)
     torch.testing.assert_close(with_scale.aleatoric, 1e6 * plain.aleatoric, rtol=0.05, atol=1)
 
 
