@@ -6,7 +6,7 @@ READY := .venv/ready
 .PHONY: screen test bench lint clean
 
 screen: $(READY)
-	$(BIN)/activelearn screen
+	$(BIN)/activelearn screen --resume
 
 test: export OMP_NUM_THREADS = 1
 test: $(READY)

@@ -60,6 +60,29 @@ def screen(
     print_summary(record, Console(width=None if sys.stdout.isatty() else 120))
 
 
+@app.command()
+def train(
+    config: Annotated[
+        str, typer.Argument(help="A YAML file, or the name of a job that ships.")
+    ] = "molsets-conductivity",
+    out: Annotated[Path, typer.Option(help="Directory for the model.")] = Path("results/model"),
+    data_dir: Annotated[Path | None, typer.Option(help="Where data sets are looked for first.")] = None,
+) -> None:
+    """Train an ensemble, judge it beside a forest on splits, and write it with its card."""
+    from rich.console import Console
+
+    from campaigns.train import print_scores, train_to_directory
+
+    progress = Console(stderr=True, highlight=False)
+    try:
+        card = train_to_directory(config, out, data_dir, progress)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted. Nothing was written.", err=True)
+        raise typer.Exit(130) from None
+    print_scores(card, Console(width=None if sys.stdout.isatty() else 160))
+    typer.echo(f"The model is in {out}.")
+
+
 def main() -> None:
     """Run the command line: exit 0 when done, 2 on the user's input, 1 on a fault of ours."""
     from surrogates.errors import InputError

@@ -19,6 +19,7 @@ from campaigns.config import load_yaml, resolve_job
 from campaigns.report import print_best, watched
 from campaigns.screen_config import ScreenConfig
 from campaigns.screen_record import ScreenRecord, ranked_table
+from surrogates.checkpoints import load_card, load_model, model_hash
 from surrogates.errors import InputError, Problem
 from surrogates.prediction import Model
 
@@ -54,12 +55,13 @@ def choose_model(directory: Path | None) -> ChosenModel:
     Raises:
         InputError: If the directory does not hold a model.
     """
-    from surrogates.checkpoints import load_model, model_hash
-
     started = perf_counter()
     directory = directory or Path(str(files("surrogates") / "pretrained" / "molsets-conductivity"))
     model = load_model(directory)
-    return ChosenModel(model, {"sha256": model_hash(directory)}, perf_counter() - started)
+    card = load_card(directory)
+    trained_on = {key: card.data.get(key) for key in ("source", "sha256", "rows")}
+    facts = {"sha256": model_hash(directory), "seed": card.seed, "data": trained_on}
+    return ChosenModel(model, facts, perf_counter() - started)
 
 
 def choose_engine(

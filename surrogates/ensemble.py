@@ -24,6 +24,7 @@ from surrogates.teacher import nearby_mixtures
 from surrogates.training import TrainingSettings, train
 
 _FEWEST_ROWS = 20
+_FEWEST_MIXTURES = 10
 _CALIBRATION_FRACTION = 0.2
 _BLOCK = 1024
 """Rows of a product whose hidden layer is computed at once: what fits the cache of one core."""
@@ -183,7 +184,7 @@ def fit_ensemble(
     Raises:
         InputError: For fewer than 2 members or too few rows.
     """
-    _check(data, rows, settings)
+    check_trainable(data, rows, settings)
     data = data.take(rows)
     count = settings.members
     mixtures = torch.tensor(data.rows["mixture"].to_numpy())
@@ -279,7 +280,12 @@ def _labels(data: MixtureData, learnt: Tensor, taught: MixtureBatch, seed: int) 
     return Forest.fit(data, learnt.nonzero()[:, 0], seed).predict(taught)[0].float()
 
 
-def _check(data: MixtureData, rows: Tensor, settings: EnsembleSettings) -> None:
+def check_trainable(data: MixtureData, rows: Tensor, settings: EnsembleSettings) -> None:
+    """Check that an ensemble can be fitted to some rows of a data set.
+
+    Raises:
+        InputError: For fewer than 2 members, too few rows or mixtures, or a target that never varies.
+    """
     problems = []
     if settings.members < 2:
         wrong = f"{settings.members} given; one member cannot differ from itself, so 2 or more are needed"
@@ -290,5 +296,8 @@ def _check(data: MixtureData, rows: Tensor, settings: EnsembleSettings) -> None:
     elif float(data.target[rows].std()) == 0:
         wrong = f"{data.target_name} is {float(data.target[0]):g} in every row; nothing can be learnt"
         problems.append(Problem(data.source, wrong, "Check the column."))
+    elif data.rows["mixture"].iloc[rows.numpy()].nunique() < _FEWEST_MIXTURES:
+        wrong = f"fewer than {_FEWEST_MIXTURES} different mixtures to train on"
+        problems.append(Problem(data.source, wrong, "Add measurements of other mixtures."))
     if problems:
         raise InputError(problems)

@@ -1,0 +1,237 @@
+"""A model directory: `model.safetensors` with all tensors, `card.json` with all else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from surrogates.calibration import Calibration
+from surrogates.descriptors import descriptor_names
+from surrogates.domain import Domain
+from surrogates.encoders.molsets import MolSets
+from surrogates.ensemble import EnsembleSettings, MixtureEnsemble
+from surrogates.errors import InputError, Problem
+from surrogates.features import MoleculeFeatures
+from surrogates.members import Members
+
+WEIGHTS, CARD = "model.safetensors", "card.json"
+_FEATURES = ("shift", "scale", "centre", "components")
+_DOMAIN = ("solvent_scale", "salt_scale", "mixtures", "mixture_salt", "salts")
+
+
+class ScoreRow(BaseModel):
+    """Scores of one model on one kind of split; `None` where a score does not exist.
+
+    Attributes:
+        splits: `random` or `solvent` (each test row holds a solvent that no training row holds).
+        model: `ensemble` or `forest`.
+        repeats: Number of splits.
+        mean: Of each score, over the splits.
+        std: Likewise.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    splits: str
+    model: str
+    repeats: int
+    mean: dict[str, float | None]
+    std: dict[str, float | None]
+
+
+class ModelCard(BaseModel):
+    """What a model is, what it was trained on, and how good it was.
+
+    Attributes:
+        format: Of the directory.
+        target: Name of the target with its unit.
+        shift: Mean of the target in training.
+        scale: Standard deviation of the target in training.
+        settings: Of the ensemble.
+        calibration: Factors on the variances and on the interval.
+        salts: Canonical SMILES of the training salts.
+        molality_mol_kg: Lowest and highest in training.
+        temperature_K: Lowest and highest in training.
+        domain_threshold: Distance beyond which a mixture counts as unknown.
+        descriptors_sha256: Of the names of the descriptors, in order.
+        data: Source, hash, rows, licence, citation, and what the loader did.
+        seed: Of the training.
+        versions: Of the software.
+        scores: On splits; the model itself has seen all rows.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[1] = 1
+    target: str
+    shift: float
+    scale: float
+    settings: EnsembleSettings
+    calibration: Calibration
+    salts: tuple[str, ...]
+    molality_mol_kg: tuple[float, float]
+    temperature_K: tuple[float, float]
+    domain_threshold: float
+    descriptors_sha256: str
+    data: dict[str, Any]
+    seed: int
+    versions: dict[str, str]
+    scores: tuple[ScoreRow, ...]
+
+
+def card_of(
+    ensemble: MixtureEnsemble,
+    settings: EnsembleSettings,
+    data: Mapping[str, Any],
+    seed: int,
+    versions: Mapping[str, str],
+    scores: tuple[ScoreRow, ...],
+) -> ModelCard:
+    """Return the card of a fitted ensemble."""
+    return ModelCard(
+        target=ensemble.target,
+        shift=ensemble.shift,
+        scale=ensemble.scale,
+        settings=settings,
+        calibration=ensemble.calibration,
+        salts=ensemble.domain.salt_smiles,
+        molality_mol_kg=ensemble.domain.molality,
+        temperature_K=ensemble.domain.temperature_K,
+        domain_threshold=ensemble.domain.threshold,
+        descriptors_sha256=_descriptors_hash(),
+        data=dict(data),
+        seed=seed,
+        versions=dict(versions),
+        scores=scores,
+    )
+
+
+def save_model(ensemble: MixtureEnsemble, card: ModelCard, directory: Path) -> None:
+    """Write a model directory, whole or not at all.
+
+    Raises:
+        InputError: If something stands there already, or it cannot be written.
+    """
+    check_free(directory)
+    tensors = {f"members.{name}": tensor for name, tensor in ensemble.members.state().items()}
+    tensors |= {f"features.{name}": getattr(ensemble.features, name) for name in _FEATURES}
+    tensors |= {f"domain.{name}": getattr(ensemble.domain, name) for name in _DOMAIN}
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+        try:
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, unfinished / WEIGHTS)
+            (unfinished / CARD).write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
+            unfinished.chmod(0o755)
+            os.replace(unfinished, directory)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+    except OSError as error:
+        wrong = f"the model cannot be written here: {os.strerror(error.errno or 0)}"
+        raise InputError(Problem(str(directory), wrong, "Give another directory.")) from None
+
+
+def check_free(directory: Path) -> None:
+    """Check that a model directory may be written: nothing stands there, or an empty directory.
+
+    Raises:
+        InputError: If something stands there.
+    """
+    if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
+        wrong = "something stands here already; an empty or new directory was expected"
+        raise InputError(Problem(str(directory), wrong, "Give another directory, or move this one away."))
+
+
+def load_card(directory: Path) -> ModelCard:
+    """Read the card of a model directory.
+
+    Raises:
+        InputError: If it is missing or is not a card.
+    """
+    path = directory / CARD
+    try:
+        return ModelCard.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise _unreadable(path, os.strerror(error.errno or 0)) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "the file"
+        raise _unreadable(path, f"{key}: {first['msg']}") from None
+
+
+def load_model(directory: Path) -> MixtureEnsemble:
+    """Read a model directory.
+
+    Raises:
+        InputError: If a file is missing or damaged, or this RDKit has other descriptors.
+    """
+    card = load_card(directory)
+    path = directory / WEIGHTS
+    if card.descriptors_sha256 != _descriptors_hash():
+        wrong = "this RDKit computes other descriptors than the one the model was trained with"
+        mend = f"Install rdkit {card.versions.get('rdkit', 'as constraints.txt pins it')}, or train again."
+        raise InputError(Problem(str(directory), wrong, mend))
+    try:
+        tensors = load_file(path)
+        features = MoleculeFeatures(*(tensors[f"features.{name}"] for name in _FEATURES))
+        network = MolSets(card.settings.encoder, features.width)
+        prefix = "members."
+        state = {n.removeprefix(prefix): tensor for n, tensor in tensors.items() if n.startswith(prefix)}
+        members = Members.of([network] * card.settings.members).with_state(state)
+        domain: dict[str, Tensor] = {name: tensors[f"domain.{name}"] for name in _DOMAIN}
+    except OSError as error:
+        raise _unreadable(path, os.strerror(error.errno or 0)) from None
+    except (SafetensorError, RuntimeError, ValueError) as error:
+        raise _unreadable(path, str(error)) from None
+    except KeyError as error:
+        raise _unreadable(path, f"there is no tensor {error}") from None
+    if not all(tensor.isfinite().all() for tensor in tensors.values()):
+        raise _unreadable(path, "a weight is not a finite number")
+    return MixtureEnsemble(
+        members=Members(members.network, *(_detached(t) for t in (members.parameters, members.buffers))),
+        features=features,
+        domain=Domain(
+            **domain,
+            salt_smiles=card.salts,
+            molality=card.molality_mol_kg,
+            temperature_K=card.temperature_K,
+            threshold=card.domain_threshold,
+        ),
+        calibration=card.calibration,
+        target=card.target,
+        shift=card.shift,
+        scale=card.scale,
+    )
+
+
+def model_hash(directory: Path) -> str:
+    """Return the sha256 over the names and bytes of a model directory's two files."""
+    digest = hashlib.sha256()
+    for name in (CARD, WEIGHTS):
+        digest.update(name.encode() + b"\0" + (directory / name).read_bytes())
+    return digest.hexdigest()
+
+
+def _detached(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().to(torch.get_default_dtype()) for name, tensor in tensors.items()}
+
+
+def _descriptors_hash() -> str:
+    return hashlib.sha256(json.dumps(descriptor_names()).encode()).hexdigest()
+
+
+def _unreadable(path: Path, why: str) -> InputError:
+    mend = "Give a directory that `activelearn train` wrote, or train the model again."
+    return InputError(Problem(str(path), f"cannot be read as part of a model: {why}", mend))
