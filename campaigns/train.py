@@ -59,7 +59,7 @@ def train_to_directory(job: str, out: Path, data_dir: Path | None, console: Cons
     check_free(out)
     data = _read(config, path.parent, data_dir)
     for line in data.report:
-        console.print(line, markup=False)
+        console.print(line, markup=False, soft_wrap=True)
     settings = config.settings()
     everything = torch.arange(len(data))
     check_trainable(data, everything, settings)
@@ -123,11 +123,8 @@ def _judge(
     for number, (split, both) in enumerate(zip(splits, judged, strict=True), 1):
         for model, its_scores in both.items():
             found.setdefault((split.name, model), []).append(its_scores)
-        console.print(
-            f"split {number} of {len(splits)} ({split.name}): MAE of the ensemble {both['ensemble'].mae:.3f}, "
-            f"of the forest {both['forest'].mae:.3f}",
-            markup=False,
-        )
+        errors = ", ".join(f"{model} {its_scores.mae:.3f}" for model, its_scores in both.items())
+        console.print(f"split {number} of {len(splits)} ({split.name}), MAE: {errors}", soft_wrap=True)
     return tuple(_summed_up(kind, model, each) for (kind, model), each in found.items())
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from torch import Tensor
 
 from surrogates.calibration import Calibration
@@ -184,7 +184,7 @@ def load_model(directory: Path) -> MixtureEnsemble:
         mend = f"Install rdkit {card.versions.get('rdkit', 'as constraints.txt pins it')}, or train again."
         raise InputError(Problem(str(directory), wrong, mend))
     try:
-        tensors = load_file(path)
+        tensors = load(path.read_bytes())
         features = MoleculeFeatures(*(tensors[f"features.{name}"] for name in _FEATURES))
         network = MolSets(card.settings.encoder, features.width)
         prefix = "members."

@@ -11,7 +11,7 @@ from torch import Tensor
 from surrogates.batches import MixtureBatch, MixtureProduct, concatenate
 from surrogates.calibration import Calibration, fit_calibration
 from surrogates.domain import BoundDomain, Domain
-from surrogates.encoders.molsets import MolSets, MolSetsSettings
+from surrogates.encoders.molsets import MolSets, MolSetsSettings, bounded_variance
 from surrogates.errors import InputError, Problem
 from surrogates.features import MoleculeFeatures
 from surrogates.forest import Forest
@@ -26,7 +26,7 @@ from surrogates.training import TrainingSettings, train
 _FEWEST_ROWS = 20
 _FEWEST_MIXTURES = 10
 _CALIBRATION_FRACTION = 0.2
-_BLOCK = 1024
+_BLOCK = 256
 """Rows of a product whose hidden layer is computed at once: what fits the cache of one core."""
 
 
@@ -147,18 +147,23 @@ class EnsemblePredictor:
             product.temperature_K.float(),
             mine=(self.embedding,),
         )
-        n_conditions = conditions.shape[1]
-        step = max(1, _BLOCK // n_conditions)
-        parts = [
-            members.each(
-                "head",
-                mine=((solvents[:, first : first + step, None] + conditions[:, None]).flatten(1, 2),),
-            )
-            for first in range(0, solvents.shape[1], step)
-        ]
-        mean = torch.cat([part[0] for part in parts], dim=1)[:, product.start : product.stop]
-        variance = torch.cat([part[1] for part in parts], dim=1)[:, product.start : product.stop]
+        first, last, each = product.start, product.stop, conditions.shape[1]
+        outputs = torch.empty(len(members), last - first, 2)
+        (bias, weight), (out_bias, out_weight) = self._layer("hidden"), self._layer("out")
+        step = max(1, _BLOCK // each)
+        for mixture in range(first // each, -(-last // each), step):
+            tile = (solvents[:, mixture : mixture + step, None] + conditions[:, None]).flatten(1, 2)
+            start = mixture * each
+            low, high = max(first, start), min(last, start + tile.shape[1])
+            mixed = torch.baddbmm(bias, tile[:, low - start : high - start].relu_(), weight).relu_()
+            outputs[:, low - first : high - first] = torch.baddbmm(out_bias, mixed, out_weight)
+        mean, variance = outputs[..., 0], bounded_variance(outputs[..., 1])
         return shift + scale * mean, scale**2 * variance
+
+    def _layer(self, name: str) -> tuple[Tensor, Tensor]:
+        """Return the members' biases, `K x 1 x out`, and weights, `K x in x out`, of a linear layer."""
+        parameters = self.ensemble.members.parameters
+        return parameters[f"{name}.bias"][:, None], parameters[f"{name}.weight"].mT.contiguous()
 
 
 def fit_ensemble(

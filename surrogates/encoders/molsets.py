@@ -173,13 +173,17 @@ class MolSets(nn.Module):
     def head(self, mixed: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and variance of the standardised target, each `n`, from `n x first`."""
         mean, log_variance = self.out(torch.relu(self.hidden(torch.relu(mixed)))).unbind(-1)
-        low, high = _LOG_VARIANCE
-        bounded = low + softplus(high - softplus(high - log_variance) - low)
-        return mean, bounded.exp()
+        return mean, bounded_variance(log_variance)
 
     def forward(self, table: MoleculeTable, features: Tensor, batch: MixtureBatch) -> tuple[Tensor, Tensor]:
         """Return mean and variance of the standardised target for each mixture, each `n`."""
         return self.head(self.mix(self.embed(table, features), batch))
+
+
+def bounded_variance(log_variance: Tensor) -> Tensor:
+    """Return the variance, its logarithm bent smoothly into the range that is allowed."""
+    low, high = _LOG_VARIANCE
+    return (low + softplus(high - softplus(high - log_variance) - low)).exp()
 
 
 class MoleculeNorm(nn.Module):

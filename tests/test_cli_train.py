@@ -1,0 +1,130 @@
+"""`activelearn train`: from a user's CSV to a model that screens, and what stops it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from campaigns import cli
+from surrogates.checkpoints import load_card
+
+JOB = """
+data:
+  file: mine.csv
+  columns: {conductivity_mS_cm: kappa}
+  units: {conductivity_mS_cm: S/m}
+epochs: 2
+members: 2
+splits: {random: 1, solvent: 1}
+"""
+
+
+@pytest.fixture
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("surrogates.forest.TREES", 10)
+    rng = np.random.default_rng(0)
+    solvents = ["EC", "PC", "DMC", "EMC", "DEC", "DME"]
+    rows = 60
+    first = rng.integers(0, 6, rows)
+    second = (first + rng.integers(1, 6, rows)) % 6
+    pd.DataFrame(
+        {
+            "solvent_1": [solvents[i] for i in first],
+            "solvent_2": [solvents[i] for i in second],
+            "weight_fraction_1": 0.5,
+            "weight_fraction_2": 0.5,
+            "salt": "LiPF6",
+            "molality_mol_kg": rng.uniform(0.2, 2, rows).round(3),
+            "kappa": rng.uniform(0.1, 1.5, rows).round(3),
+        }
+    ).to_csv(tmp_path / "mine.csv", index=False)
+    (tmp_path / "job.yaml").write_text(JOB)
+    return tmp_path / "job.yaml"
+
+
+def activelearn(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
+    monkeypatch.setattr("sys.argv", ["activelearn", *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return int(ended.value.code or 0)
+
+
+def test_a_users_csv_becomes_a_model_that_screens(
+    job: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, twin = job.parent / "model", job.parent / "twin"
+    assert activelearn(monkeypatch, "train", job, "--out", model) == 0
+    said = capsys.readouterr()
+    assert "forest" in said.out and "ensemble" in said.out and "MAE" in said.out
+    assert "298.15" in said.err, "a missing temperature is told"
+    card = load_card(model)
+    assert {(row.splits, row.model) for row in card.scores} == {
+        ("random", "ensemble"),
+        ("random", "forest"),
+        ("solvent", "ensemble"),
+        ("solvent", "forest"),
+    }
+    assert card.data["rows"] == 60
+
+    assert activelearn(monkeypatch, "train", job, "--out", twin) == 0
+    assert (twin / "model.safetensors").read_bytes() == (model / "model.safetensors").read_bytes()
+    assert (twin / "card.json").read_bytes() == (model / "card.json").read_bytes()
+
+    space = job.parent / "space.yaml"
+    space.write_text(
+        "target: log10_conductivity_S_cm\n"
+        "space: {solvents: [EC, DMC, DME], salts: [LiPF6, LiBF4], solvents_per_mixture: [2], "
+        "molality_mol_kg: [1.0], temperature_K: [298.15]}\n"
+    )
+    out = job.parent / "out"
+    words = ("screen", space, "--model", model, "--engine", "local", "--out", out)
+    assert activelearn(monkeypatch, *words) == 0
+    ranked = pd.read_csv(out / "ranked.csv")
+    assert len(ranked) == 6
+    assert not ranked.loc[ranked["salt"] == "LiBF4", "in_domain"].any(), "an unseen salt trips it"
+
+
+def refused(
+    job: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], out: str = "model"
+) -> str:
+    before = sorted(job.parent.iterdir())
+    assert activelearn(monkeypatch, "train", job, "--out", job.parent / out) == 2
+    assert sorted(job.parent.iterdir()) == before, "nothing is written"
+    return capsys.readouterr().err
+
+
+def test_an_unknown_key_names_the_nearest(
+    job: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job.write_text(JOB.replace("epochs", "epoch"))
+    assert 'key "epoch": no such key. Did you mean "epochs"?' in refused(job, monkeypatch, capsys)
+
+
+def test_bad_rows_are_all_named_before_training(
+    job: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = pd.read_csv(job.parent / "mine.csv").astype({"kappa": str})
+    table.loc[0, "salt"] = "LiPF7"
+    table.loc[3, "kappa"] = "much"
+    table.to_csv(job.parent / "mine.csv", index=False)
+    said = refused(job, monkeypatch, capsys)
+    assert 'mine.csv, row 2, column "salt"' in said and "LiPF6" in said
+    assert 'mine.csv, row 5, column "kappa"' in said and "much" in said
+
+
+def test_one_member_is_refused(
+    job: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job.write_text(JOB.replace("members: 2", "members: 1"))
+    assert 'key "members"' in refused(job, monkeypatch, capsys)
+
+
+def test_a_taken_directory_is_refused_before_training(
+    job: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (job.parent / "taken").mkdir()
+    (job.parent / "taken" / "notes.txt").write_text("mine")
+    assert "something stands here already" in refused(job, monkeypatch, capsys, "taken")
