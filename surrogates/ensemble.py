@@ -123,9 +123,11 @@ class EnsemblePredictor:
                 mean, variance = self.member_outputs(batch)
                 in_domain = self.domain.holds(batch)
             calibration = self.ensemble.calibration
+            together = mean.mean(0)
+            differ = (mean - together).square().sum(0) / (len(mean) - 1)  # `var(0)` takes forty times as long
             return Prediction(
-                mean=mean.mean(0),
-                epistemic=calibration.epistemic_scale * mean.var(0),
+                mean=together,
+                epistemic=calibration.epistemic_scale * differ,
                 aleatoric=calibration.aleatoric_scale * variance.mean(0),
                 in_domain=in_domain,
             )
@@ -148,22 +150,25 @@ class EnsemblePredictor:
             mine=(self.embedding,),
         )
         first, last, each = product.start, product.stop, conditions.shape[1]
-        outputs = torch.empty(len(members), last - first, 2)
+        outputs = torch.empty(len(members), 2, last - first)
         (bias, weight), (out_bias, out_weight) = self._layer("hidden"), self._layer("out")
         step = max(1, _BLOCK // each)
         for mixture in range(first // each, -(-last // each), step):
             tile = (solvents[:, mixture : mixture + step, None] + conditions[:, None]).flatten(1, 2)
             start = mixture * each
             low, high = max(first, start), min(last, start + tile.shape[1])
-            mixed = torch.baddbmm(bias, tile[:, low - start : high - start].relu_(), weight).relu_()
-            outputs[:, low - first : high - first] = torch.baddbmm(out_bias, mixed, out_weight)
-        mean, variance = outputs[..., 0], bounded_variance(outputs[..., 1])
+            mixed = torch.baddbmm(bias, weight, tile[:, low - start : high - start].relu_().mT).relu_()
+            outputs[..., low - first : high - first] = torch.baddbmm(out_bias, out_weight, mixed)
+        mean, variance = outputs[:, 0], bounded_variance(outputs[:, 1])
         return shift + scale * mean, scale**2 * variance
 
     def _layer(self, name: str) -> tuple[Tensor, Tensor]:
-        """Return the members' biases, `K x 1 x out`, and weights, `K x in x out`, of a linear layer."""
+        """Return the members' biases, `K x out x 1`, and weights, `K x out x in`, of a linear layer.
+
+        Candidates stand in the columns behind it: two outputs as columns would cost five times as much.
+        """
         parameters = self.ensemble.members.parameters
-        return parameters[f"{name}.bias"][:, None], parameters[f"{name}.weight"].mT.contiguous()
+        return parameters[f"{name}.bias"][..., None], parameters[f"{name}.weight"]
 
 
 def fit_ensemble(
