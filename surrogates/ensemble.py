@@ -153,8 +153,10 @@ class EnsemblePredictor:
         outputs = torch.empty(len(members), 2, last - first)
         (bias, weight), (out_bias, out_weight) = self._layer("hidden"), self._layer("out")
         step = max(1, _BLOCK // each)
+        tiles = torch.empty(len(members), step, each, solvents.shape[-1])  # a new one each time costs more
         for mixture in range(first // each, -(-last // each), step):
-            tile = (solvents[:, mixture : mixture + step, None] + conditions[:, None]).flatten(1, 2)
+            some = solvents[:, mixture : mixture + step, None]
+            tile = torch.add(some, conditions[:, None], out=tiles[:, : some.shape[1]]).flatten(1, 2)
             start = mixture * each
             low, high = max(first, start), min(last, start + tile.shape[1])
             mixed = torch.baddbmm(bias, weight, tile[:, low - start : high - start].relu_().mT).relu_()
