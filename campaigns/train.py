@@ -24,7 +24,7 @@ from surrogates.calibration import Scores, scores
 from surrogates.checkpoints import ModelCard, ScoreRow, card_of, check_free, save_model
 from surrogates.datasets import dataset, load_dataset
 from surrogates.ensemble import EnsembleSettings, check_trainable, fit_ensemble
-from surrogates.errors import InputError
+from surrogates.errors import InputError, Problem
 from surrogates.forest import Forest
 from surrogates.mixture_data import MixtureData
 from surrogates.splits import Split, random_splits, solvent_splits
@@ -96,7 +96,11 @@ def versions() -> dict[str, str]:
 
 def _read(config: TrainConfig, beside: Path, data_dir: Path | None) -> MixtureData:
     if config.data.dataset is not None:
-        return load_dataset(config.data.dataset, data_dir)
+        data = load_dataset(config.data.dataset, data_dir)
+        if data.target_name != config.target:
+            wrong = f"{config.target} is not what {config.data.dataset} holds"
+            raise InputError(Problem('key "target"', wrong, f"Write {data.target_name}."))
+        return data
     path = beside / (config.data.file or "")
     return read_mixtures(path, config.target, config.data.columns, config.data.units)
 

@@ -52,7 +52,7 @@ class TrainConfig(BaseModel):
     members: int = Field(default=5, ge=2)
     convolution: ConvolutionName = "GraphConv"
     epochs: PositiveInt = TrainingSettings.epochs
-    seed: NonNegativeInt = 0
+    seed: int = Field(default=0, ge=0, lt=2**31)  # splits count up from it; scikit-learn ends at 2**32
     splits: SplitPlan = SplitPlan()
 
     def settings(self) -> EnsembleSettings:

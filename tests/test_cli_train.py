@@ -128,3 +128,20 @@ def test_a_taken_directory_is_refused_before_training(
     (job.parent / "taken").mkdir()
     (job.parent / "taken" / "notes.txt").write_text("mine")
     assert "something stands here already" in refused(job, monkeypatch, capsys, "taken")
+
+
+def test_a_seed_too_large_for_the_splits_is_refused(
+    job: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job.write_text(JOB + "seed: 5000000000\n")
+    assert 'key "seed"' in refused(job, monkeypatch, capsys)
+
+
+def test_a_target_that_a_data_set_does_not_hold_is_refused(
+    job: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job.write_text("data: {dataset: molsets}\ntarget: log10_conductivity_mS_cm\n")
+    assert refused(job, monkeypatch, capsys) == (
+        'error: key "target": log10_conductivity_mS_cm is not what molsets holds. '
+        "Write log10_conductivity_S_cm.\n"
+    )
