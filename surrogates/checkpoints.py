@@ -72,7 +72,7 @@ class ModelCard(BaseModel):
         scores: On splits; the model itself has seen all rows.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     format: Literal[1] = 1
     target: str
@@ -144,14 +144,18 @@ def save_model(ensemble: MixtureEnsemble, card: ModelCard, directory: Path) -> N
 
 
 def check_free(directory: Path) -> None:
-    """Check that a model directory may be written: nothing stands there, or an empty directory.
+    """Check that a model directory can be written: nothing stands there, or an empty directory.
 
     Raises:
-        InputError: If something stands there.
+        InputError: If something stands there, or nothing can be written there.
     """
     if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
         wrong = "something stands here already; an empty or new directory was expected"
         raise InputError(Problem(str(directory), wrong, "Give another directory, or move this one away."))
+    place = next(parent for parent in directory.absolute().parents if parent.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        what = "cannot be written to" if place.is_dir() else "is a file, not a directory"
+        raise InputError(Problem(str(directory), f"{place} {what}", "Give another directory."))
 
 
 def load_card(directory: Path) -> ModelCard:
@@ -166,9 +170,8 @@ def load_card(directory: Path) -> ModelCard:
     except OSError as error:
         raise _unreadable(path, os.strerror(error.errno or 0)) from None
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"])) or "the file"
-        raise _unreadable(path, f"{key}: {first['msg']}") from None
+        wrong = (f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors())
+        raise _unreadable(path, "; ".join(wrong)) from None
 
 
 def load_model(directory: Path) -> MixtureEnsemble:
@@ -185,6 +188,7 @@ def load_model(directory: Path) -> MixtureEnsemble:
         raise InputError(Problem(str(directory), wrong, mend))
     try:
         tensors = load(path.read_bytes())
+        _check_shapes(tensors, card)
         features = MoleculeFeatures(*(tensors[f"features.{name}"] for name in _FEATURES))
         network = MolSets(card.settings.encoder, features.width)
         prefix = "members."
@@ -197,8 +201,6 @@ def load_model(directory: Path) -> MixtureEnsemble:
         raise _unreadable(path, str(error)) from None
     except KeyError as error:
         raise _unreadable(path, f"there is no tensor {error}") from None
-    if not all(tensor.isfinite().all() for tensor in tensors.values()):
-        raise _unreadable(path, "a weight is not a finite number")
     return MixtureEnsemble(
         members=Members(members.network, *(_detached(t) for t in (members.parameters, members.buffers))),
         features=features,
@@ -222,6 +224,38 @@ def model_hash(directory: Path) -> str:
     for name in (CARD, WEIGHTS):
         digest.update(name.encode() + b"\0" + (directory / name).read_bytes())
     return digest.hexdigest()
+
+
+def _check_shapes(tensors: Mapping[str, Tensor], card: ModelCard) -> None:
+    """Check the tensors of features and domain; those of members are checked against the network.
+
+    Raises:
+        KeyError: If one is missing.
+        ValueError: If one has another shape, points to a salt that is not there, or is not finite.
+    """
+    p, r, t = len(descriptor_names()), len(tensors["domain.mixtures"]), len(card.salts)
+    c = tensors["features.components"].shape[-1]
+    width = c + 2
+    expected: dict[str, tuple[int, ...]] = {
+        "features.shift": (p,),
+        "features.scale": (p,),
+        "features.centre": (p,),
+        "features.components": (p, c),
+        "domain.solvent_scale": (width,),
+        "domain.salt_scale": (width,),
+        "domain.mixtures": (r, width),
+        "domain.mixture_salt": (r,),
+        "domain.salts": (t, width),
+    }
+    for name, shape in expected.items():
+        if tuple(tensors[name].shape) != shape:
+            raise ValueError(f"{name} is {tuple(tensors[name].shape)}, not {shape}")
+    salt = tensors["domain.mixture_salt"]
+    if salt.dtype != torch.int64 or not ((salt >= 0) & (salt < t)).all():
+        raise ValueError(f"domain.mixture_salt does not number the {t} salts of the card")
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise ValueError(f"{name} holds a number that is not finite")
 
 
 def _detached(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -85,8 +85,8 @@ class Members:
             ValueError: If a tensor has another shape.
         """
         for name, tensor in (self.parameters | self.buffers).items():
-            if state[name].shape[1:] != tensor.shape[1:]:
-                raise ValueError(f"{name} is {tuple(state[name].shape)}, not K x {tuple(tensor.shape[1:])}")
+            if state[name].shape != tensor.shape:
+                raise ValueError(f"{name} is {tuple(state[name].shape)}, not {tuple(tensor.shape)}")
         return Members(
             self.network,
             {name: state[name] for name in self.parameters},

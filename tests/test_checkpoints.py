@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from surrogates.checkpoints import (
     CARD,
@@ -14,6 +15,7 @@ from surrogates.checkpoints import (
     ModelCard,
     ScoreRow,
     card_of,
+    check_free,
     load_card,
     load_model,
     model_hash,
@@ -109,3 +111,44 @@ def test_other_descriptors_are_refused(saved: Path) -> None:
         f"{saved}: this RDKit computes other descriptors than the one the model was trained with. "
         "Install rdkit 1, or train again."
     )
+
+
+def test_a_place_that_cannot_hold_a_directory_is_found_before_training(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    out = tmp_path / "notes.txt" / "model"
+    with pytest.raises(InputError) as refused:
+        check_free(out)
+    assert str(refused.value) == (
+        f"{out}: {tmp_path / 'notes.txt'} is a file, not a directory. Give another directory."
+    )
+
+
+DAMAGE = {
+    "features.components": lambda t: t[:, 0].clone(),
+    "features.shift": lambda t: t[:-1].clone(),
+    "domain.solvent_scale": lambda t: t[:-1].clone(),
+    "domain.salts": lambda t: t[:1].clone(),
+    "domain.mixture_salt": lambda t: t + 99,
+    "domain.mixtures": lambda t: t * torch.nan,
+    "members.out.bias": lambda t: torch.cat([t, t]),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_damaged_tensor_is_named(saved: Path, name: str) -> None:
+    tensors = load_file(saved / WEIGHTS)
+    save_file(tensors | {name: DAMAGE[name](tensors[name])}, saved / WEIGHTS)
+    with pytest.raises(InputError) as refused:
+        load_model(saved)
+    said = str(refused.value)
+    assert said.startswith(f"{saved / WEIGHTS}: cannot be read as part of a model: ")
+    assert name.removeprefix("members.") in said
+    assert said.endswith(MEND)
+
+
+def test_every_wrong_key_of_a_card_is_named(saved: Path) -> None:
+    card = json.loads((saved / CARD).read_text())
+    (saved / CARD).write_text(json.dumps(card | {"scale": float("nan"), "seed": "many"}))
+    with pytest.raises(InputError) as refused:
+        load_card(saved)
+    assert "scale: " in str(refused.value) and "seed: " in str(refused.value)

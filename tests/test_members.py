@@ -65,7 +65,7 @@ def test_state_and_back_are_the_same_members() -> None:
     state = members.state()
     assert set(state) == {"slope", "offset"}
     assert all(tensor.is_contiguous() and not tensor.requires_grad for tensor in state.values())
-    blank = Members.of([Line(0.0)] * 2)  # another number of members
+    blank = Members.of([Line(0.0)] * 3)
     assert torch.equal(blank.with_state(state).each("rise", X), members.each("rise", X))
 
 
@@ -77,7 +77,7 @@ def test_a_state_without_a_name_is_refused() -> None:
 
 def test_a_state_of_another_shape_is_refused() -> None:
     members = Members.of(LINES)
-    with pytest.raises(ValueError, match=r"^slope is \(3, 4\), not K x \(3,\)$"):
+    with pytest.raises(ValueError, match=r"^slope is \(3, 4\), not \(3, 3\)$"):
         members.with_state({"slope": torch.zeros(3, 4), "offset": torch.zeros(3)})
 
 
