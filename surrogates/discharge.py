@@ -11,13 +11,13 @@ from torch import Tensor
 from surrogates.composition_batches import CompositionBatch, CompositionTable, Conditions
 from surrogates.members import Members
 
-NODES = 16
+NODES = 32
 """Of the Gauss-Legendre rule over the window. On the 292 reference rows of the published networks it gives
-the energy of a rule of 400 nodes to 0.01 Wh/kg; 100 even points and trapezia give it to 0.09."""
+the mean energy of a rule of 400 nodes to 0.07 Wh/kg (16 nodes: 0.3)."""
 _DEAD = 1e-3
 """A capacity, mAh/g, under which a member's voltage and retention mean nothing."""
 _EMBED_AT_ONCE = 16
-_POINTS_AT_ONCE = 1024
+_POINTS_AT_ONCE = 4096
 """Compositions, and points (composition, condition, voltage), computed together: what fits a core's cache."""
 
 
@@ -94,9 +94,7 @@ def discharge(members: Members, embedding: Tensor, conditions: Conditions, nodes
         conditions: `c` conditions.
         nodes: Of the rule.
     """
-    x, weight = (
-        torch.tensor(t, dtype=embedding.dtype) for t in np.polynomial.legendre.leggauss(nodes)
-    )
+    x, weight = (torch.tensor(t, dtype=embedding.dtype) for t in np.polynomial.legendre.leggauss(nodes))
     window = conditions.window().to(embedding.dtype)
     low, high = window.unbind(-1)
     inner = (low + high)[:, None] / 2 + (high - low)[:, None] / 2 * x
@@ -149,11 +147,10 @@ def _ratio(above: Tensor, below: Tensor) -> Tensor:
 
 def _weighted_statistics(above: Tensor, below: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and variance over members of a ratio, each member weighted by its denominator."""
-    ratio = torch.nan_to_num(_ratio(above, below))
+    mean = above.sum(0) / below.sum(0).clamp_min(_DEAD)
     weight = below.where(below >= _DEAD, 0)
-    total = weight.sum(0).clamp_min(_DEAD)
-    mean = (weight * ratio).sum(0) / total
-    share = weight / total
+    share = weight / weight.sum(0).clamp_min(_DEAD)
+    away = torch.nan_to_num(_ratio(above, below)) - mean
     # Unbiased for weights that say how much a member counts: with equal weights the usual n - 1.
     spare = (1 - share.square().sum(0)).clamp_min(1e-6)
-    return mean, (share * (ratio - mean).square()).sum(0) / spare
+    return mean, (share * away.square()).sum(0) / spare
