@@ -293,9 +293,8 @@ class MonotonicCharge(nn.Module):
     """Charge as a sum of redox steps: zero at V_high, and never less at a lower voltage.
 
     A step is a logistic curve with an amount that is not negative, a voltage and a width, all three from
-    the state and the window; what it gives above V_high is not counted. A voltage costs no layer. On the
-    states of a published network it learns that network's profiles in a third of the time of `FreeCharge`
-    and to less than two thirds of its error (mean absolute error of the capacity 1.8 against 2.9 mAh/g).
+    the state and the window; what it gives above V_high is not counted. A voltage costs no layer, and no
+    weight is bound to a sign, which would make training stiff.
     """
 
     def __init__(self, width: int, steps: int) -> None:
