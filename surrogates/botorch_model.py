@@ -13,7 +13,7 @@ from gpytorch.distributions import MultivariateNormal
 from torch import Tensor
 
 from surrogates.batches import MixtureBatch
-from surrogates.ensemble import EnsemblePredictor
+from surrogates.ensemble_predictor import EnsemblePredictor
 
 
 class MemberPosterior(EnsemblePosterior):
@@ -81,7 +81,7 @@ class EnsembleSurrogate(Model):
             raise UnsupportedError(f"output_indices is {output_indices}; the ensemble has one output, 0")
         if isinstance(observation_noise, Tensor):
             raise UnsupportedError("observation_noise is a tensor; the ensemble infers it, so give True")
-        calibration = self.predictor.ensemble.calibration
+        calibration = self.predictor.calibration
         outputs = self.predictor.member_outputs(MixtureBatch.from_rows(X.reshape(-1, X.shape[-1])))
         means, variances = (
             output.reshape(-1, *X.shape[:-1]).movedim(0, -2).to(X.dtype) for output in outputs

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 from scipy.stats import norm, pearsonr, spearmanr
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
-from torch import Tensor
+
+from surrogates.prediction import Calibration
 
 COVERAGE = 0.9
 """Share of measurements that an interval is meant to hold."""
@@ -75,27 +76,6 @@ def scores(target: ArrayLike, mean: ArrayLike, std: ArrayLike, interval_factor: 
         width_90=float(2 * interval_factor * sigma.mean()),
         miscalibration_area=float(np.abs(observed - _LEVELS).mean()),
     )
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What a model's variances have to be multiplied by to be true on rows it did not train on.
-
-    Attributes:
-        epistemic_scale: Factor of the epistemic variance, from 0.01 to 100.
-        aleatoric_scale: Factor of the aleatoric variance, from 0.01 to 100.
-        interval_factor: Standard deviations, after scaling, on either side of the mean that hold 90 %.
-        note: What could not be done, a sentence; empty if all was.
-    """
-
-    epistemic_scale: float
-    aleatoric_scale: float
-    interval_factor: float
-    note: str
-
-    def apply(self, epistemic: Tensor, aleatoric: Tensor) -> tuple[Tensor, Tensor]:
-        """Return both variances scaled."""
-        return self.epistemic_scale * epistemic, self.aleatoric_scale * aleatoric
 
 
 def fit_calibration(

@@ -17,7 +17,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor
 
-from surrogates.calibration import Calibration
 from surrogates.descriptors import descriptor_names
 from surrogates.domain import Domain
 from surrogates.encoders.molsets import MolSets
@@ -25,6 +24,7 @@ from surrogates.ensemble import EnsembleSettings, MixtureEnsemble
 from surrogates.errors import InputError, Problem
 from surrogates.features import MoleculeFeatures
 from surrogates.members import Members
+from surrogates.prediction import Calibration
 
 WEIGHTS, CARD = "model.safetensors", "card.json"
 _FEATURES = ("shift", "scale", "centre", "components")

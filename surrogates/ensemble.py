@@ -8,17 +8,18 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from surrogates.batches import MixtureBatch, MixtureProduct, concatenate
-from surrogates.calibration import Calibration, fit_calibration
-from surrogates.domain import BoundDomain, Domain
-from surrogates.encoders.molsets import MolSets, MolSetsSettings, bounded_variance
+from surrogates.batches import MixtureBatch, concatenate
+from surrogates.calibration import fit_calibration
+from surrogates.domain import Domain
+from surrogates.encoders.molsets import MolSets, MolSetsSettings
+from surrogates.ensemble_predictor import EnsemblePredictor
 from surrogates.errors import InputError, Problem
 from surrogates.features import MoleculeFeatures
 from surrogates.forest import Forest
 from surrogates.members import Members
 from surrogates.mixture_data import MixtureData
 from surrogates.molecules import MoleculeTable
-from surrogates.prediction import Prediction
+from surrogates.prediction import Calibration
 from surrogates.splits import holdouts
 from surrogates.teacher import nearby_mixtures
 from surrogates.training import TrainingSettings, train
@@ -26,8 +27,6 @@ from surrogates.training import TrainingSettings, train
 _FEWEST_ROWS = 20
 _FEWEST_MIXTURES = 10
 _CALIBRATION_FRACTION = 0.2
-_BLOCK = 256
-"""Rows of a product whose hidden layer is computed at once: what fits the cache of one core."""
 
 
 @dataclass(frozen=True)
@@ -75,102 +74,15 @@ class MixtureEnsemble:
         """Return the predictor for mixtures of these molecules; each is embedded once, here."""
         with torch.no_grad():
             embedding = self.members.each("embed", table, self.features.of(table))
-        return EnsemblePredictor(self, embedding, self.domain.bind(table, self.features))
-
-
-@dataclass(frozen=True)
-class EnsemblePredictor:
-    """An ensemble bound to a molecule table.
-
-    Attributes:
-        ensemble: The fitted members.
-        embedding: `K x u x d`, each member's embedding of each molecule.
-        domain: Bound to the same table.
-    """
-
-    ensemble: MixtureEnsemble
-    embedding: Tensor
-    domain: BoundDomain
-
-    @property
-    def target(self) -> str:
-        """Name of the target with its unit."""
-        return self.ensemble.target
-
-    @property
-    def interval_factor(self) -> float:
-        """Standard deviations on either side of the mean that hold 90 % of measurements."""
-        return self.ensemble.calibration.interval_factor
-
-    def member_outputs(self, batch: MixtureBatch) -> tuple[Tensor, Tensor]:
-        """Return each member's mean and variance, uncalibrated, each `K x n`, in the target's unit.
-
-        Gradients pass through fractions, molality and temperature.
-        """
-        members, shift, scale = self.ensemble.members, self.ensemble.shift, self.ensemble.scale
-        batch = batch.to(self.embedding.dtype)
-        mixed = members.each("mix", batch, mine=(self.embedding,))
-        mean, variance = members.each("head", mine=(mixed,))
-        return shift + scale * mean, scale**2 * variance
-
-    def predict(self, batch: MixtureBatch | MixtureProduct) -> Prediction:
-        """Return the prediction for each mixture of the batch, in its order, float32."""
-        with torch.no_grad():
-            if isinstance(batch, MixtureProduct):
-                mean, variance = self._product_outputs(batch)
-                in_domain = self.domain.holds_product(batch)
-            else:
-                mean, variance = self.member_outputs(batch)
-                in_domain = self.domain.holds(batch)
-            calibration = self.ensemble.calibration
-            together = mean.mean(0)
-            differ = (mean - together).square().sum(0) / (len(mean) - 1)  # `var(0)` takes forty times as long
-            return Prediction(
-                mean=together,
-                epistemic=calibration.epistemic_scale * differ,
-                aleatoric=calibration.aleatoric_scale * variance.mean(0),
-                in_domain=in_domain,
-            )
-
-    def _product_outputs(self, product: MixtureProduct) -> tuple[Tensor, Tensor]:
-        """Return `member_outputs(product.expand())`, with what depends on one factor computed once.
-
-        The first layer of the head is a sum of what the solvents and what the conditions add, so a
-        candidate costs that sum and the small layers behind it.
-        """
-        members, shift, scale = self.ensemble.members, self.ensemble.shift, self.ensemble.scale
-        solvents = members.each(
-            "mix_solvents", product.solvents, product.weights.float(), mine=(self.embedding,)
+        return EnsemblePredictor(
+            state=self.members.state(),
+            embedding=embedding,
+            domain=self.domain.bind(table, self.features),
+            calibration=self.calibration,
+            target=self.target,
+            shift=self.shift,
+            scale=self.scale,
         )
-        conditions = members.each(
-            "mix_conditions",
-            product.salt,
-            product.molality.float(),
-            product.temperature_K.float(),
-            mine=(self.embedding,),
-        )
-        first, last, each = product.start, product.stop, conditions.shape[1]
-        outputs = torch.empty(len(members), 2, last - first)
-        (bias, weight), (out_bias, out_weight) = self._layer("hidden"), self._layer("out")
-        step = max(1, _BLOCK // each)
-        tiles = torch.empty(len(members), step, each, solvents.shape[-1])  # a new one each time costs more
-        for mixture in range(first // each, -(-last // each), step):
-            some = solvents[:, mixture : mixture + step, None]
-            tile = torch.add(some, conditions[:, None], out=tiles[:, : some.shape[1]]).flatten(1, 2)
-            start = mixture * each
-            low, high = max(first, start), min(last, start + tile.shape[1])
-            mixed = torch.baddbmm(bias, weight, tile[:, low - start : high - start].relu_().mT).relu_()
-            outputs[..., low - first : high - first] = torch.baddbmm(out_bias, out_weight, mixed)
-        mean, variance = outputs[:, 0], bounded_variance(outputs[:, 1])
-        return shift + scale * mean, scale**2 * variance
-
-    def _layer(self, name: str) -> tuple[Tensor, Tensor]:
-        """Return the members' biases, `K x out x 1`, and weights, `K x out x in`, of a linear layer.
-
-        Candidates stand in the columns behind it: two outputs as columns would cost five times as much.
-        """
-        parameters = self.ensemble.members.parameters
-        return parameters[f"{name}.bias"][..., None], parameters[f"{name}.weight"]
 
 
 def fit_ensemble(

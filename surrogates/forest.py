@@ -12,10 +12,11 @@ from sklearn.model_selection import KFold
 from torch import Tensor
 
 from surrogates.batches import MixtureBatch
-from surrogates.calibration import Calibration, fit_calibration
+from surrogates.calibration import fit_calibration
 from surrogates.descriptors import molecule_descriptors
 from surrogates.mixture_data import MixtureData
 from surrogates.molecules import MoleculeTable
+from surrogates.prediction import Calibration
 
 TREES = 200
 FOLDS = 5

@@ -12,6 +12,27 @@ from surrogates.molecules import MoleculeTable
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """What a model's variances have to be multiplied by to be true on rows it did not train on.
+
+    Attributes:
+        epistemic_scale: Factor of the epistemic variance, from 0.01 to 100.
+        aleatoric_scale: Factor of the aleatoric variance, from 0.01 to 100.
+        interval_factor: Standard deviations, after scaling, on either side of the mean that hold 90 %.
+        note: What could not be done, a sentence; empty if all was.
+    """
+
+    epistemic_scale: float
+    aleatoric_scale: float
+    interval_factor: float
+    note: str
+
+    def apply(self, epistemic: Tensor, aleatoric: Tensor) -> tuple[Tensor, Tensor]:
+        """Return both variances scaled."""
+        return self.epistemic_scale * epistemic, self.aleatoric_scale * aleatoric
+
+
+@dataclass(frozen=True)
 class Prediction:
     """Mean and variance of the target for `n` mixtures, float32 unless said.
 

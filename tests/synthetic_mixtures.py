@@ -8,11 +8,11 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from surrogates.calibration import Calibration
 from surrogates.encoders.molsets import MolSetsSettings
 from surrogates.ensemble import EnsembleSettings, MixtureEnsemble, fit_ensemble
 from surrogates.mixture_data import MixtureData, mixture_rows, tabulate
 from surrogates.molecules import Component
+from surrogates.prediction import Calibration
 from surrogates.training import TrainingSettings
 
 SOLVENTS = [

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from surrogates.calibration import Calibration, conformal_factor, fit_calibration, scores
+from surrogates.calibration import conformal_factor, fit_calibration, scores
+from surrogates.prediction import Calibration
 
 
 def _gaussian(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -13,19 +13,15 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 from torch_geometric.utils import scatter
 
 from surrogates.batches import MixtureBatch
 from surrogates.encoders.convolutions import ConvolutionName, convolution
+from surrogates.encoders.molsets_stacked import TRACE, bounded_variance, condition_columns
 from surrogates.molecules import ATOM_FEATURES, MoleculeTable
 
 _ATOM_SCALE = torch.tensor([*[1.0] * 7, 0.1, 0.05, 1.0, 0.5, 0.4, 0.5])
 """Brings the published atom features (`ATOM_FEATURES`) to the order of 1."""
-_SMALLEST_MOLALITY = 1e-4
-_TRACE = 1e-12
-_LOG_VARIANCE = (-7.0, 3.0)
-"""Range of the standardised log variance: a member is never surer than 3 % of the target's spread."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +138,7 @@ class MolSets(nn.Module):
         )
         scores = self.query(graph) @ self.key(graph).transpose(-1, -2) / self.query.out_features**0.5
         # by their logarithm, fractions weigh the attention: a trace of a solvent changes next to nothing
-        presence = fractions.clamp_min(_TRACE).log().unsqueeze(-2)
+        presence = fractions.clamp_min(TRACE).log().unsqueeze(-2)
         attended = (scores + presence).softmax(-1) @ self.value(graph)
         learned = (fractions.unsqueeze(-1) * (graph + attended)).sum(-2)
         known = (fractions.unsqueeze(-1) * given).sum(-2)
@@ -158,7 +154,7 @@ class MolSets(nn.Module):
         learned, given = embedding[salt].split(
             [self.graph_width, embedding.shape[-1] - self.graph_width], dim=-1
         )
-        known = torch.cat([given, _condition_columns(molality, temperature_K)], dim=-1)
+        known = torch.cat([given, condition_columns(molality, temperature_K)], dim=-1)
         out: Tensor = self.from_conditions(
             torch.cat([learned, (known - self.condition_shift) * self.condition_scale], dim=-1)
         )
@@ -178,12 +174,6 @@ class MolSets(nn.Module):
     def forward(self, table: MoleculeTable, features: Tensor, batch: MixtureBatch) -> tuple[Tensor, Tensor]:
         """Return mean and variance of the standardised target for each mixture, each `n`."""
         return self.head(self.mix(self.embed(table, features), batch))
-
-
-def bounded_variance(log_variance: Tensor) -> Tensor:
-    """Return the variance, its logarithm bent smoothly into the range that is allowed."""
-    low, high = _LOG_VARIANCE
-    return (low + softplus(high - softplus(high - log_variance) - low)).exp()
 
 
 class MoleculeNorm(nn.Module):
@@ -220,13 +210,8 @@ def _weighted(of_solvents: Tensor, batch: MixtureBatch) -> Tensor:
     return (batch.fractions().to(of_solvents).unsqueeze(-1) * of_solvents).sum(-2)
 
 
-def _condition_columns(molality: Tensor, temperature_K: Tensor) -> Tensor:
-    molality = molality.clamp_min(_SMALLEST_MOLALITY)
-    return torch.stack([molality.log10(), molality.log1p(), 1000 / temperature_K], dim=-1)
-
-
 def _conditions(batch: MixtureBatch) -> Tensor:
-    return _condition_columns(batch.molality, batch.temperature_K).float()
+    return condition_columns(batch.molality, batch.temperature_K).float()
 
 
 def _standard(values: Tensor, emphasis: Tensor) -> tuple[Tensor, Tensor]:

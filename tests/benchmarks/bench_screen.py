@@ -22,7 +22,8 @@ from rich.table import Table
 from activelearn.screening import BLOCK
 from activelearn.spaces import MixtureSpace
 from campaigns.screen import choose_screen
-from surrogates.ensemble import EnsemblePredictor, EnsembleSettings, MixtureEnsemble, fit_ensemble
+from surrogates.ensemble import EnsembleSettings, MixtureEnsemble, fit_ensemble
+from surrogates.ensemble_predictor import EnsemblePredictor
 from surrogates.molsets_data import load_molsets
 from surrogates.training import TrainingSettings
 from tests.benchmarks.measuring import in_turns, public_data
