@@ -91,10 +91,13 @@ class Domain:
         of_molecule = features.of(table)
         known = torch.tensor([component.smiles in self.salt_smiles for component in table.components])
         centre = self.mixtures.mean(0)  # float32 loses small distances between points far from 0
+        by_salt = self.mixture_salt.argsort(stable=True)
+        salts, counts = self.mixture_salt[by_salt].unique_consecutive(return_counts=True)
         return BoundDomain(
-            replace(self, mixtures=self.mixtures - centre),
+            replace(self, mixtures=self.mixtures[by_salt] - centre, mixture_salt=self.mixture_salt[by_salt]),
             solvents=of_molecule * self.solvent_scale - centre,
-            salt_distance=torch.cdist(of_molecule * self.salt_scale, self.salts).square(),
+            salt_distance=torch.cdist(of_molecule * self.salt_scale, self.salts[salts]).square(),
+            mixtures_of=tuple(counts.tolist()),
             known_salt=known,
         )
 
@@ -104,44 +107,52 @@ class BoundDomain:
     """A domain with what it needs to know of `u` molecules computed once.
 
     Attributes:
-        domain: The domain, its mixtures centred.
+        domain: The domain, its mixtures centred and sorted by salt.
         solvents: `u x width`, scaled features of each molecule as a solvent, centred alike.
         salt_distance: `u x t`, squared distance of each molecule, as a salt, to each training salt.
+        mixtures_of: `t`, the number of training mixtures with each training salt.
         known_salt: `u`, bool, whether it is a training salt.
     """
 
     domain: Domain
     solvents: Tensor
     salt_distance: Tensor
+    mixtures_of: tuple[int, ...]
     known_salt: Tensor
 
     def distance(self, batch: MixtureBatch) -> Tensor:
         """Return the distance of each mixture to the nearest training mixture, `n`."""
-        to_salts = self._to_salts(batch.solvents, batch.weights)
-        return (to_salts + self.salt_distance[batch.salt]).amin(-1).sqrt()
+        return self._squared(batch).sqrt()
 
     def holds(self, batch: MixtureBatch) -> Tensor:
         """Return which mixtures are in the domain, `n`, bool."""
-        near = self.distance(batch) <= self.domain.threshold
+        near = self._squared(batch) <= self.domain.threshold**2
         return near & self._conditions_hold(batch.salt, batch.molality, batch.temperature_K)
 
     def holds_product(self, product: MixtureProduct) -> Tensor:
-        """Return `holds(product.expand())`, with distances computed once a mixture and a salt."""
-        to_salts = self._to_salts(product.solvents, product.weights)
+        """Return `holds(product.expand())`, with distances computed once a mixture and a salt.
+
+        A salt that is itself too far from a training salt need not be compared with its mixtures.
+        """
+        limit = self.domain.threshold**2
         salts, which = product.salt.unique(return_inverse=True)
-        near = torch.stack(
-            [(to_salts + row).amin(-1).sqrt() <= self.domain.threshold for row in self.salt_distance[salts]],
-            dim=1,
+        salt, training = ((self.salt_distance[salts] <= limit) & self.known_salt[salts, None]).nonzero().T
+        to_salts = self._to_salts(product.solvents, product.weights)
+        hits = to_salts[training] + self.salt_distance[salts[salt], training, None] <= limit
+        near = torch.zeros(len(salts), len(product.solvents), dtype=torch.int32).index_add_(
+            0, salt, hits.int()
         )
         allowed = self._conditions_hold(product.salt, product.molality, product.temperature_K)
-        return (near[:, which] & allowed).flatten()[product.start : product.stop]
+        return ((near > 0).T[:, which] & allowed).flatten()[product.start : product.stop]
+
+    def _squared(self, batch: MixtureBatch) -> Tensor:
+        """Return the squared distance of each mixture to the nearest training mixture, `n`."""
+        return (self._to_salts(batch.solvents, batch.weights) + self.salt_distance[batch.salt].T).amin(0)
 
     def _to_salts(self, solvents: Tensor, weights: Tensor) -> Tensor:
-        """Return the squared distance to the nearest training mixture with each training salt, `m x t`."""
-        squared = torch.cdist(_mix(self.solvents, solvents, weights), self.domain.mixtures).square()
-        shape = (len(squared), len(self.domain.salt_smiles))
-        column = self.domain.mixture_salt.expand_as(squared)
-        return torch.full(shape, torch.inf).scatter_reduce(1, column, squared, "amin")
+        """Return the squared distance to the nearest training mixture with each training salt, `t x m`."""
+        distance = torch.cdist(self.domain.mixtures, _mix(self.solvents, solvents, weights))
+        return torch.stack([of_salt.amin(0) for of_salt in distance.split(self.mixtures_of)]).square()
 
     def _conditions_hold(self, salt: Tensor, molality: Tensor, temperature_K: Tensor) -> Tensor:
         low, high = self.domain.molality

@@ -42,9 +42,14 @@ def mix_solvents(state: Stacked, embedding: Tensor, solvents: Tensor, weights: T
     graph, given = _split(state, embedding[:, used])
     given = (given - state["solvent_shift"][:, None]) * state["solvent_scale"][:, None]
     fractions = weights / weights.sum(-1, keepdim=True)
-    query, key = (_linear(state, name, graph)[:, slot] for name in ("query", "key"))
-    scores = (query[..., None, :] * key[..., None, :, :]).sum(-1) / query.shape[-1] ** 0.5
-    attention = (scores + fractions.clamp_min(TRACE).log()[:, None, :]).softmax(-1)
+    query, key = (
+        _linear(state, name, graph).index_select(1, slot.flatten()).unflatten(1, slot.shape)
+        for name in ("query", "key")
+    )
+    scores = query @ key.mT / query.shape[-1] ** 0.5
+    # The softmax of scores and log fractions; PyTorch's own is slow where rows are as short as these.
+    presence = fractions.clamp_min(TRACE)[:, None] * (scores - scores.amax(-1, keepdim=True)).exp()
+    attention = presence / presence.sum(-1, keepdim=True)
     heard = (fractions[..., None] * attention).sum(-2)  # K x m x k: how much of each solvent's value arrives
 
     # Fractions sum to 1, so that what the layer makes of a mixture is the mean of what it makes of each.
@@ -72,7 +77,9 @@ def mix_conditions(
     given = (given - shift[..., :width]) * scale[..., :width]
     columns = (columns - shift[..., width:]) * scale[..., width:]
     of_salt, of_columns = state["from_conditions.weight"].mT.split([graph.shape[-1] + width, 3], dim=1)
-    return torch.baddbmm((torch.cat([graph, given], dim=-1) @ of_salt)[:, which], columns, of_columns)
+    return torch.baddbmm(
+        (torch.cat([graph, given], dim=-1) @ of_salt).index_select(1, which), columns, of_columns
+    )
 
 
 def mix(state: Stacked, embedding: Tensor, batch: MixtureBatch) -> Tensor:
