@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from surrogates.batches import MixtureBatch, MixtureProduct
-from surrogates.features import MoleculeFeatures
-from surrogates.molecules import MoleculeTable
+
+if TYPE_CHECKING:  # scikit-learn and RDKit would add a second to the start of each worker of a screen
+    from surrogates.features import MoleculeFeatures
+    from surrogates.molecules import MoleculeTable
 
 FALSE_ALARM = 0.05
 """Share of held-out mixtures that the threshold calls unknown."""

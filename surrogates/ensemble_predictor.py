@@ -51,7 +51,7 @@ class EnsemblePredictor:
         else:
             batch = batch.to(self.embedding.dtype)
             outputs = head(self.state, mix(self.state, self.embedding, batch))
-        mean, log_variance = outputs.mT.contiguous().unbind(1)
+        mean, log_variance = outputs.unbind(1)
         return self.shift + self.scale * mean, self.scale**2 * bounded_variance(log_variance)
 
     def predict(self, batch: MixtureBatch | MixtureProduct) -> Prediction:

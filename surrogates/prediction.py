@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from torch import Tensor
 
 from surrogates.batches import MixtureBatch, MixtureProduct
-from surrogates.molecules import MoleculeTable
+
+if TYPE_CHECKING:  # a worker of a screen needs no RDKit
+    from surrogates.molecules import MoleculeTable
 
 
 @dataclass(frozen=True)

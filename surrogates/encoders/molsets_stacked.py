@@ -90,14 +90,15 @@ def mix(state: Stacked, embedding: Tensor, batch: MixtureBatch) -> Tensor:
 
 
 def head(state: Stacked, mixed: Tensor) -> Tensor:
-    """Return standardised mean and unbounded log variance, `K x n x 2`, from `K x n x first`."""
-    return _linear(state, "out", torch.relu(_linear(state, "hidden", torch.relu(mixed))))
+    """Return standardised mean and unbounded log variance, `K x 2 x n`, from `K x n x first`."""
+    hidden = torch.relu(_linear(state, "hidden", torch.relu(mixed)))
+    return torch.baddbmm(state["out.bias"][..., None], state["out.weight"], hidden.mT)
 
 
 def product_outputs(state: Stacked, embedding: Tensor, product: MixtureProduct) -> Tensor:
     """Return `head(mix(product.expand()))`, with what depends on one factor computed once."""
     solvents = mix_solvents(state, embedding, product.solvents, product.weights.to(embedding))
-    outputs = solvents.new_empty(len(solvents), len(product), state["out.bias"].shape[-1])
+    outputs = solvents.new_empty(*state["out.bias"].shape, len(product))
     for first in range(0, len(product.salt), _CONDITIONS):
         some = slice(first, first + _CONDITIONS)
         conditions = mix_conditions(
@@ -108,7 +109,7 @@ def product_outputs(state: Stacked, embedding: Tensor, product: MixtureProduct) 
             product.temperature_K[some].to(embedding),
         )
         _fill(outputs, state, solvents, conditions, product, first)
-    return outputs
+    return outputs.add_(state["out.bias"][..., None])
 
 
 def _fill(
@@ -119,15 +120,14 @@ def _fill(
     product: MixtureProduct,
     offset: int,
 ) -> None:
-    """Write the outputs of the rows of a product that hold some of its conditions.
+    """Write the outputs, less their bias, of the rows of a product that hold some of its conditions.
 
     With `s` and `c` as what solvents and conditions add, `relu(s + c) = max(s, -c) + c`. The layer behind
     is linear, so its word on `c` is added once a condition, and a candidate costs one maximum and the
-    small layers behind it. Candidates are the rows of contiguous matrices and weights are transposed
-    once: otherwise the matrix multiply takes half as long again.
+    small layers behind it. Its weights are transposed once: otherwise the multiply takes half as long again.
 
     Args:
-        outputs: `K x n x 2`, written to.
+        outputs: `K x 2 x n`, written to.
         state: The networks.
         solvents: `K x m x first`, of all solvent mixtures of the product.
         conditions: `K x c x first`, of consecutive conditions.
@@ -137,12 +137,10 @@ def _fill(
     every, each = len(product.salt), conditions.shape[1]
     step = max(1, _ROWS // every)
     part = -(-each // -(-each // _ROWS))
-    weight, out_weight = (state[f"{name}.weight"].mT.contiguous() for name in ("hidden", "out"))
+    weight = state["hidden.weight"].mT.contiguous()
     floor = -conditions[:, None]
     behind = torch.baddbmm(state["hidden.bias"][:, None], conditions, weight).repeat(1, step, 1)
-    tiles = solvents.new_empty(
-        len(solvents), step * part, solvents.shape[-1]
-    )  # a new one each time costs more
+    tiles = solvents.new_empty(len(solvents), step * part, solvents.shape[-1])  # once: new ones cost more
     for mixture in range(product.start // every, -(-product.stop // every), step):
         above = solvents[:, mixture : mixture + step, None]
         for condition in range(0, each, part):
@@ -155,9 +153,7 @@ def _fill(
             torch.maximum(above, below, out=tile.unflatten(1, (above.shape[1], below.shape[2])))
             meant = slice(low - first, high - first)
             hidden = torch.baddbmm(behind[:, condition:][:, meant], tile[:, meant], weight).relu_()
-            outputs[:, low - product.start : high - product.start] = torch.baddbmm(
-                state["out.bias"][:, None], hidden, out_weight
-            )
+            outputs[..., low - product.start : high - product.start] = state["out.weight"] @ hidden.mT
 
 
 def bounded_variance(log_variance: Tensor) -> Tensor:
