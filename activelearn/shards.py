@@ -37,6 +37,13 @@ def shard_path(directory: Path, chunk: range, digits: int) -> Path:
 def write_shard(path: Path, rows: np.ndarray) -> None:
     """Write a structured array as Parquet, a column a field."""
     names = rows.dtype.names or ()
-    table = pa.table({name: np.ascontiguousarray(rows[name]) for name in names})
+    table = pa.table({name: _column(rows[name]) for name in names})
     with written_whole(path) as temporary:
         pq.write_table(table, temporary, use_dictionary=False)
+
+
+def _column(values: np.ndarray) -> pa.Array:
+    """Return `pa.array(values)`, which would load pandas: a third of a second in each worker."""
+    data = np.packbits(values, bitorder="little") if values.dtype == bool else np.ascontiguousarray(values)
+    kind = pa.from_numpy_dtype(values.dtype)
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(data)])

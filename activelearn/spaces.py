@@ -7,14 +7,17 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
 from surrogates.batches import MixtureProduct
 from surrogates.molecules import Component, MoleculeTable, lookup
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,8 @@ class MixtureSpace:
         Raises:
             IndexError: If a candidate is not in the space.
         """
+        import pandas as pd  # a third of a second that a worker, which describes nothing, need not wait
+
         index = torch.from_numpy(np.array(candidates, dtype=np.int64))
         if len(index) and not 0 <= int(index.min()) <= int(index.max()) < len(self):
             raise IndexError(f"the space has candidates 0 to {len(self) - 1}")
@@ -126,13 +131,13 @@ class MixtureSpace:
             rows, fraction = solvents[:, slot].numpy(), weights[:, slot].numpy()
             used = fraction > 0
             columns |= {
-                f"solvent_{slot + 1}": _text(_names(self.solvents)[rows]).where(used),
-                f"solvent_{slot + 1}_smiles": _text(_smiles(self.solvents)[rows]).where(used),
+                f"solvent_{slot + 1}": pd.Series(_names(self.solvents)[rows], dtype="str").where(used),
+                f"solvent_{slot + 1}_smiles": pd.Series(_smiles(self.solvents)[rows], dtype="str").where(used),
                 f"weight_fraction_{slot + 1}": np.where(used, fraction, np.nan),
             }
         columns |= {
-            "salt": _text(_names(self.salts)[salt]),
-            "salt_smiles": _text(_smiles(self.salts)[salt]),
+            "salt": pd.Series(_names(self.salts)[salt], dtype="str"),
+            "salt_smiles": pd.Series(_smiles(self.salts)[salt], dtype="str"),
             "molality_mol_kg": np.asarray(self.molality_mol_kg, dtype=float)[molality],
             "temperature_K": np.asarray(self.temperature_K, dtype=float)[temperature],
         }
@@ -228,7 +233,3 @@ def _names(components: Mapping[str, Component]) -> np.ndarray:
 
 def _smiles(components: Mapping[str, Component]) -> np.ndarray:
     return np.array([component.smiles for component in components.values()], dtype=object)
-
-
-def _text(values: np.ndarray) -> pd.Series[str]:
-    return pd.Series(values, dtype="str")
