@@ -132,7 +132,9 @@ class MixtureSpace:
             used = fraction > 0
             columns |= {
                 f"solvent_{slot + 1}": pd.Series(_names(self.solvents)[rows], dtype="str").where(used),
-                f"solvent_{slot + 1}_smiles": pd.Series(_smiles(self.solvents)[rows], dtype="str").where(used),
+                f"solvent_{slot + 1}_smiles": pd.Series(_smiles(self.solvents)[rows], dtype="str").where(
+                    used
+                ),
                 f"weight_fraction_{slot + 1}": np.where(used, fraction, np.nan),
             }
         columns |= {

@@ -9,18 +9,15 @@ import torch
 from torch import Tensor
 
 from surrogates.batches import MixtureBatch, concatenate
-from surrogates.calibration import fit_calibration
 from surrogates.domain import Domain
 from surrogates.encoders.molsets import MolSets, MolSetsSettings
 from surrogates.ensemble_predictor import EnsemblePredictor
 from surrogates.errors import InputError, Problem
 from surrogates.features import MoleculeFeatures
-from surrogates.forest import Forest
 from surrogates.members import Members
 from surrogates.mixture_data import MixtureData
 from surrogates.molecules import MoleculeTable
 from surrogates.prediction import Calibration
-from surrogates.splits import holdouts
 from surrogates.teacher import nearby_mixtures
 from surrogates.training import TrainingSettings, train
 
@@ -108,6 +105,10 @@ def fit_ensemble(
     Raises:
         InputError: For fewer than 2 members or too few rows.
     """
+    # With SciPy and scikit-learn they take half a second that a screen, which fits nothing, need not wait.
+    from surrogates.calibration import fit_calibration
+    from surrogates.splits import holdouts
+
     check_trainable(data, rows, settings)
     data = data.take(rows)
     count = settings.members
@@ -199,6 +200,8 @@ class OccasionalEmbedding:
 
 def _labels(data: MixtureData, learnt: Tensor, taught: MixtureBatch, seed: int) -> Tensor:
     """Return the forest's word on the taught mixtures, `t`; it learns from the rows `learnt` only."""
+    from surrogates.forest import Forest  # as in `fit_ensemble`
+
     if not len(taught):
         return torch.empty(0)
     return Forest.fit(data, learnt.nonzero()[:, 0], seed).predict(taught)[0].float()

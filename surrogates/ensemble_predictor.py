@@ -58,12 +58,15 @@ class EnsemblePredictor:
         """Return the prediction for each mixture of the batch, in its order, float32."""
         with torch.no_grad():
             mean, variance = self.member_outputs(batch)
-            product = isinstance(batch, MixtureProduct)
+            domain = self.domain
+            in_domain = (
+                domain.holds_product(batch) if isinstance(batch, MixtureProduct) else domain.holds(batch)
+            )
             together = mean.mean(0)
             differ = (mean - together).square().sum(0) / (len(mean) - 1)  # `var(0)` takes forty times as long
             return Prediction(
                 mean=together,
                 epistemic=self.calibration.epistemic_scale * differ,
                 aleatoric=self.calibration.aleatoric_scale * variance.mean(0),
-                in_domain=self.domain.holds_product(batch) if product else self.domain.holds(batch),
+                in_domain=in_domain,
             )

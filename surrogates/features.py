@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.decomposition import PCA
 from torch import Tensor
 
 from surrogates.descriptors import molecule_descriptors
@@ -50,6 +49,8 @@ class MoleculeFeatures:
             components: Number of principal components; fewer if the molecules vary in fewer directions.
             seed: Of the randomised decomposition.
         """
+        from sklearn.decomposition import PCA  # a screen, which fits nothing, need not wait for it
+
         first = {component.smiles: row for row, component in enumerate(table.components)}
         values = molecule_descriptors(table).values[sorted(first.values())]
         shift, std = values.mean(0), values.std(0, correction=0)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
-from surrogates.batches import MixtureProduct
 from surrogates.ensemble import EnsembleSettings, MixtureEnsemble, fit_ensemble
 from surrogates.errors import InputError
 from surrogates.mixture_data import MixtureData, tabulate
 from surrogates.molecules import Component
 from surrogates.prediction import Prediction
 from surrogates.training import TrainingSettings
-from tests.synthetic_mixtures import CALIBRATION, SALTS, SETTINGS, SOLVENTS, small_ensemble, synthetic_data
+from tests.synthetic_mixtures import SALTS, SETTINGS, SOLVENTS, small_ensemble, synthetic_data
 
 DATA = synthetic_data()
 ROWS = torch.arange(60)
@@ -34,40 +32,6 @@ def _says(model: MixtureEnsemble, data: MixtureData = DATA) -> Prediction:
 
 def _fit(settings: EnsembleSettings = SETTINGS, rows: Tensor = ROWS, seed: int = 0) -> MixtureEnsemble:
     return fit_ensemble(DATA, rows, settings, seed)
-
-
-def test_the_prediction_is_made_of_the_members() -> None:
-    predictor = replace(small_ensemble(), calibration=CALIBRATION).bind(DATA.table)
-    said = predictor.predict(DATA.batch)
-    mean, variance = predictor.member_outputs(DATA.batch)
-    assert mean.shape == variance.shape == (2, 60)
-    torch.testing.assert_close(said.mean, (mean[0] + mean[1]) / 2)
-    torch.testing.assert_close(said.epistemic, CALIBRATION.epistemic_scale * (mean[0] - mean[1]) ** 2 / 2)
-    torch.testing.assert_close(said.aleatoric, CALIBRATION.aleatoric_scale * (variance[0] + variance[1]) / 2)
-    torch.testing.assert_close(said.std, (said.epistemic + said.aleatoric).sqrt())
-    assert said.in_domain.all()
-    assert [predictor.target, predictor.interval_factor] == ["y", 1.7]
-
-
-@pytest.mark.parametrize(("start", "stop"), [(0, 2400), (37, 1301), (4, 5)])
-def test_a_product_is_predicted_as_its_rows_are(start: int, stop: int) -> None:
-    product = MixtureProduct(
-        DATA.batch.solvents,
-        DATA.batch.weights,
-        salt=DATA.batch.salt[:40],
-        molality=torch.linspace(0.1, 3, 40, dtype=torch.float64),
-        temperature_K=torch.full((40,), 298.15, dtype=torch.float64),
-        start=start,
-        stop=stop,
-    )  # more rows than are computed at once
-    predictor = small_ensemble().bind(DATA.table)
-    got, expected = predictor.predict(product), predictor.predict(product.expand())
-    for part in PARTS:
-        values = getattr(got, part)
-        assert values.shape == (stop - start,)
-        assert values.dtype == torch.float32
-        torch.testing.assert_close(values, getattr(expected, part), rtol=1e-5, atol=1e-5)
-    assert torch.equal(got.in_domain, expected.in_domain)
 
 
 def test_the_law_behind_the_data_is_learnt() -> None:
@@ -125,24 +89,6 @@ def test_a_molecule_of_the_table_that_no_mixture_holds_changes_nothing() -> None
     one, two = model.bind(wider).predict(batch[1:2]), model.bind(narrow).predict(same)
     for part in PARTS:
         torch.testing.assert_close(getattr(one, part), getattr(two, part), rtol=1e-5, atol=1e-6)
-
-
-def test_gradients_reach_the_amounts() -> None:
-    batch = DATA.batch[:5]
-    weights, molality = batch.weights.clone().requires_grad_(), batch.molality.clone().requires_grad_()
-    mean, variance = (
-        small_ensemble().bind(DATA.table).member_outputs(replace(batch, weights=weights, molality=molality))
-    )
-    for output in (mean, variance):
-        for gradient in torch.autograd.grad(output.sum(), (weights, molality), retain_graph=True):
-            assert gradient.isfinite().all()
-            assert (gradient != 0).any()
-
-
-def test_a_bound_model_pickles() -> None:
-    predictor = small_ensemble().bind(DATA.table)
-    travelled = pickle.loads(pickle.dumps(predictor))
-    assert torch.equal(travelled.predict(DATA.batch).mean, predictor.predict(DATA.batch).mean)
 
 
 def test_progress_is_told_of_every_epoch() -> None:

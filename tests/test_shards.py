@@ -40,8 +40,9 @@ def test_what_a_killed_process_left_is_cleared(tmp_path: Path) -> None:
 
 
 def test_a_shard_gives_its_rows_back(tmp_path: Path) -> None:
-    rows = np.zeros(5, ROW)
-    rows["candidate"], rows["score"], rows["in_domain"] = np.arange(5), np.linspace(0, 1, 5), True
+    rows = np.zeros(11, ROW)
+    rows["candidate"], rows["score"] = np.arange(11), np.linspace(0, 1, 11)
+    rows["in_domain"] = rows["candidate"] % 3 == 0
     write_shard(tmp_path / "shard.parquet", rows)
     table = pq.read_table(tmp_path / "shard.parquet")
     assert table.column_names == list(ROW.names or ())
