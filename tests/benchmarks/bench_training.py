@@ -2,10 +2,11 @@
 
     python -m tests.benchmarks.bench_training
 
-A member-epoch is one member's pass, forward and back, over as many rows as the MolSets data have. Ours
-counts the members that calibrate the ensemble too, which train in the same loop, and pays for the taught
-rows and for watching the validation error. What a member holds out passes with weight 0 and is counted,
-on both sides of the ratio. All runs on one thread, as `activelearn train` does.
+A member-epoch is one member's pass, forward and back, over as many rows as the MolSets data have. Half of
+the members only calibrate the ensemble; they train in the same loop. The second line counts all members,
+the third those alone that the ensemble keeps, in the time of all. Both pay for the taught rows and for
+watching the validation error. What a member holds out passes with weight 0 and is counted, on both sides of
+the ratio. All runs on one thread, as `activelearn train` does.
 """
 
 from __future__ import annotations
@@ -47,11 +48,15 @@ def main() -> None:
     time = in_turns({"loop": loop, "fit": lambda: epochs.append(epoch_s(measured))}, ROUNDS)
     settings = EnsembleSettings()
     rows = len(mixtures) // settings.training.batch_size * settings.training.batch_size
-    ours = 2 * settings.members * rows / len(mixtures) / min(epochs[1:])
+    ours = rows / len(mixtures) / min(epochs[1:])
     published = 1 / time["loop"]
     table = Table("", "member-epochs / s", "ratio")
     table.add_row("published loop", f"{published:.2f}", "1")
-    table.add_row(f"{2 * settings.members} members at once", f"{ours:.1f}", f"{ours / published:.0f}")
+    for what, members in (
+        (f"{2 * settings.members} members at once, all counted", 2 * settings.members),
+        (f"the {settings.members} that predict, in the same time", settings.members),
+    ):
+        table.add_row(what, f"{members * ours:.1f}", f"{members * ours / published:.0f}")
     Console().print(table)
 
 
