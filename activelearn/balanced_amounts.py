@@ -94,7 +94,8 @@ class BalancedAmounts:
         to_low, to_high = charge, charge
         for slot in range(slots):
             low, high = self.low[sets, slot], self.high[sets, slot]
-            # The amount is the first above which no more lie than come after; found by bisection.
+            # The amount is the first above which no more lie than come after; found by bisection. An unused
+            # slot has no sites left, and stays at 0.
             under, amount = torch.zeros_like(sites), sites
             above = torch.zeros_like(sites)
             for _ in range(self.tables.shape[1].bit_length()):
@@ -103,8 +104,6 @@ class BalancedAmounts:
                 fits = over <= left
                 amount, above = middle.where(fits, amount), over.where(fits, above)
                 under = under.where(fits, middle)
-            is_used = low > 0
-            amount, above = amount * is_used, above * is_used
             amounts[:, slot] = amount
             left, sites = left - above, sites - amount
             to_low, to_high = to_low - low * amount, to_high - high * amount

@@ -217,12 +217,15 @@ class CompositionSpace:
         return torch.from_numpy(self._sets).clamp(min=0)[sets], amounts, lithium, fluorine
 
     def _check_grid(self, factor: str, bounds: str, is_inside: Callable[[int], bool]) -> None:
-        for amount in getattr(self, factor):
+        amounts = getattr(self, factor)
+        for amount in amounts:
             steps = amount * self._parts
             if not (math.isfinite(steps) and is_inside(round(steps))):
                 raise ValueError(f"{factor} holds {amount}; each must lie {bounds}, for two anions")
             if abs(steps - round(steps)) > 1e-6:
                 raise ValueError(f"{factor} holds {amount}, which is no multiple of the step {self.step}")
+        if len({round(amount * self._parts) for amount in amounts}) < len(amounts):
+            raise ValueError(f"{factor} holds one value twice; give each once")
 
     def _check_size(self) -> None:
         elements, sizes = len(self._charges), self.metals_per_composition

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from activelearn.balanced_amounts import BalancedAmounts
@@ -35,6 +35,7 @@ def numbering(sets: list[list[tuple[int, int]]], sites: int, charge: int) -> Bal
 
 
 @given(metal_sets, st.integers(1, 8), st.integers(0, 40))
+@example([[(6, 6)], [(1, 2), (6, 6)]], 3, 3)  # a metal of more charge than is asked
 def test_amounts_are_those_found_by_trying_in_their_order(
     sets: list[list[tuple[int, int]]], sites: int, charge: int
 ) -> None:

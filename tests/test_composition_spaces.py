@@ -264,6 +264,7 @@ def test_a_screen_takes_the_space_as_it_takes_mixtures() -> None:
         ({"metals": ()}, "metals is empty; a space needs at least one"),
         ({"fluorine": ()}, "fluorine is empty; a space needs at least one"),
         ({"lithium": (1.2, 1.2)}, "lithium holds one value twice; give each once"),
+        ({"fluorine": (0.1, 0.1 + 1e-9)}, "fluorine holds one value twice; give each once"),
         ({"step": 0.3}, "step is 0.3; a whole number of steps must make 1"),
         ({"step": 0.0}, "step is 0.0; a whole number of steps must make 1"),
         ({"step": 1e-320}, "step is 1e-320; a whole number of steps must make 1"),
@@ -300,6 +301,10 @@ def test_a_screen_takes_the_space_as_it_takes_mixtures() -> None:
             {"metals": ("divalent", "trivalent", "d0"), "metals_per_composition": (13,)},
             "there are 10400600 sets of metals with a lithium and a fluorine content, at most 1048576 can be "
             "numbered; give fewer metals or contents",
+        ),
+        (
+            {"metals": ("divalent", "Sc3+", "d0"), "metals_per_composition": (8,), "step": 0.001},
+            "the space may have 2**63 candidates or more, too many to number",
         ),
     ],
 )
