@@ -10,11 +10,11 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
-from surrogates.compositions import InvalidFormula, parse_formula
+from surrogates.compositions import Composition, InvalidFormula
+from surrogates.conditions import CONDITIONS, no_window, outside
 from surrogates.quantities import check_units, numbers
 from surrogates.text_tables import Findings, nearest, read_text, rename
 
-CONDITIONS = ("rate_mA_g", "V_low", "V_high", "cycle")
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -24,7 +24,8 @@ class CompositionData:
 
     Attributes:
         rows: `n` rows: `row` (as a spreadsheet numbers it: the header is row 1), `formula`, `rate_mA_g`,
-            `V_low`, `V_high`, `cycle` (int64) and the target under its own name.
+            `V_low`, `V_high`, `cycle` (int64), the target under its own name, and `warning`: which
+            conditions lie outside what the published models were trained on, empty where none does.
         target_name: What was measured, e.g. `capacity_mAh_g`.
         source: File name.
         sha256: Of the file.
@@ -55,7 +56,8 @@ def read_compositions(
         units: The file's unit, as pint spells it, for each of our column names that is in another.
 
     Raises:
-        InputError: With every bad header, unit and cell of the file.
+        InputError: With every bad header, unit and cell of the file; of a formula whose sites or charges
+            do not balance, with the sums.
     """
     table = read_text(path)
     found = Findings(table.file, columns)
@@ -74,17 +76,20 @@ def read_compositions(
     values = {name: numbers(cells[name], units.get(name), found) for name in (*CONDITIONS, target)}
     is_upside_down = values["V_low"] >= values["V_high"]
     for row in cells.index[is_upside_down].tolist():
-        wrong = f"{cells['V_low'][row]} to {cells['V_high'][row]} is no window; V_low must lie below V_high"
+        wrong = no_window(cells["V_low"][row], cells["V_high"][row])
         found.row(row, ["V_low", "V_high"], wrong, "Exchange or correct them.")
     found.stop()
 
+    warning = outside(values)
     rows = pd.DataFrame({"row": cells.index, "formula": cells["formula"].to_numpy(), **values})
     report = [f"{len(cells)} rows read, none dropped; {table.empty_rows} empty rows passed over"]
     report += [f"{len(cells)} rows: {name} converted from {unit}" for name, unit in units.items()]
+    if warned := int((warning != "").sum()):
+        report.append(f"{warned} rows: conditions outside the published models' training, see warning")
     if ignored:
         report.append(f"columns passed over: {', '.join(ignored)}")
     return CompositionData(
-        rows=rows.astype({"cycle": np.int64}),
+        rows=rows.assign(warning=warning).astype({"cycle": np.int64}),
         target_name=target,
         source=table.file,
         sha256=table.sha256,
@@ -94,12 +99,11 @@ def read_compositions(
 
 def _check_formula(cells: pd.Series[str], text: str, found: Findings) -> None:
     try:
-        parse_formula(text)
+        faults = [
+            (f'"{text}" is no rocksalt: {fault.wrong}', fault.mend) for fault in Composition.of(text).faults()
+        ]
     except InvalidFormula as error:
-        reason = str(error)
-        found.cells(
-            cells,
-            (cells == text).to_numpy(),
-            lambda _: f'"{text}" is no formula: {reason}',
-            "Write it as Li1.2Mn0.4Ti0.4O2.",
-        )
+        faults = [(f'"{text}" is no formula: {error}', "Write it as Li1.2Mn0.4Ti0.4O2.")]
+    for wrong, mend in faults:
+        for row in cells.index[cells == text].tolist():
+            found.row(row, ["formula"], wrong, mend)

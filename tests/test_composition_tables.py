@@ -32,7 +32,7 @@ def test_rows_are_read_with_units_and_headers_mapped(tmp_path: Path) -> None:
     row = data.rows.iloc[0].to_dict()
     assert row == {
         "row": 2, "formula": "Li1.2Mn0.4Ti0.4O2", "rate_mA_g": pytest.approx(20), "V_low": 1.5, "V_high": 4.8,
-        "cycle": 3, "capacity_mAh_g": 250.5,
+        "cycle": 3, "capacity_mAh_g": 250.5, "warning": "",
     }  # fmt: skip
     assert data.report == (
         "1 rows read, none dropped; 0 empty rows passed over",
@@ -44,7 +44,7 @@ def test_rows_are_read_with_units_and_headers_mapped(tmp_path: Path) -> None:
 
 
 def test_every_bad_cell_is_reported_at_once(tmp_path: Path) -> None:
-    path = _file(tmp_path, HEADER, "LiX2,-1,4.8,1.5,1.5,", "LiO,1,1,45,0,ten")
+    path = _file(tmp_path, HEADER, "LiX2,-1,4.8,1.5,1.5,", "LiMnO2,1,1,45,0,ten")
     with pytest.raises(InputError) as caught:
         read_compositions(path, "capacity_mAh_g")
     assert str(caught.value).splitlines() == [
@@ -70,3 +70,47 @@ def test_missing_columns_are_named_with_the_nearest(tmp_path: Path) -> None:
         'c.csv: column "V_high" is missing. Did you mean "Vhigh"? Add it, or map a header to it in columns.',
         'c.csv: column "cycle" is missing. Add it, or map a header to it in columns.',
     ]
+
+
+def test_a_formula_that_does_not_balance_is_refused_with_its_sums_in_every_row(tmp_path: Path) -> None:
+    path = _file(
+        tmp_path, HEADER, "Li1.2Mn0.6O2,20,1.5,4.8,1,1", "LiMnO2,20,1.5,4.8,1,1",
+        "Li1.2Mn0.6O2,20,1.5,4.8,2,1", "LiAlO1.8F0.2,20,1.5,4.8,1,1", "OF2,20,1.5,4.8,1,1",
+    )  # fmt: skip
+    with pytest.raises(InputError) as caught:
+        read_compositions(path, "capacity_mAh_g")
+    sites = (
+        '"Li1.2Mn0.6O2" is no rocksalt: for two anions its cations sum to 1.8 (Li 1.2 + Mn 0.6); '
+        "expected 2 to within 0.02. Correct its amounts."
+    )
+    charges = (
+        '"Li1.2Mn0.6O2" is no rocksalt: for two anions its cations can carry +2.4 to +3.6 (Li +1.2, Mn +1.2 '
+        "to +2.4), its anions carry -4 (O -4); expected balance to within 0.05. Correct its amounts."
+    )
+    assert str(caught.value).splitlines() == [
+        f'c.csv, row 2, column "formula": {sites}',
+        f'c.csv, row 2, column "formula": {charges}',
+        f'c.csv, row 4, column "formula": {sites}',
+        f'c.csv, row 4, column "formula": {charges}',
+        'c.csv, row 5, column "formula": "LiAlO1.8F0.2" is no rocksalt: for two anions its cations can carry '
+        "+4 (Li +1, Al +3), its anions carry -3.8 (O -3.6, F -0.2); expected balance to within 0.05. "
+        "Correct its amounts.",
+        'c.csv, row 6, column "formula": "OF2" is no formula: it holds no cation. '
+        "Write it as Li1.2Mn0.4Ti0.4O2.",
+    ]
+
+
+def test_conditions_that_no_model_has_seen_are_flagged_and_kept(tmp_path: Path) -> None:
+    path = _file(
+        tmp_path, HEADER, "LiMnO2,20,1.5,4.8,1,200", "", "Li1.2 Mn0.4 Ti0.4 O2,10000,1.5,5.2,900,100"
+    )
+    data = read_compositions(path, "capacity_mAh_g")
+    assert data.rows["row"].tolist() == [2, 4]
+    assert data.rows["warning"].tolist() == [
+        "",
+        "rate_mA_g is outside 5 to 8500; V_high is outside 1.5 to 5; cycle is outside 1 to 330",
+    ]
+    assert data.report == (
+        "2 rows read, none dropped; 1 empty rows passed over",
+        "1 rows: conditions outside the published models' training, see warning",
+    )
