@@ -18,7 +18,7 @@ from surrogates.members import Members
 from surrogates.mixture_data import MixtureData
 from surrogates.molecules import MoleculeTable
 from surrogates.prediction import Calibration
-from surrogates.teacher import nearby_mixtures
+from surrogates.teacher import Teacher, nearby_mixtures
 from surrogates.training import TrainingSettings, train
 
 _FEWEST_ROWS = 20
@@ -33,14 +33,14 @@ class EnsembleSettings:
     Attributes:
         members: Networks, at least 2.
         holdout: Share of the mixtures that each member holds out for early stopping, its own draw.
-        taught: Mixtures that the forest labels; 0 trains on measurements alone.
+        taught: Mixtures that trees label (`Teacher`); 0 trains on measurements alone.
         encoder: Sizes of the network.
         training: How the members are trained.
     """
 
     members: int = 5
     holdout: float = 0.1
-    taught: int = 3000
+    taught: int = 10_000
     encoder: MolSetsSettings = field(default_factory=MolSetsSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
 
@@ -128,7 +128,7 @@ def fit_ensemble(
     taught = nearby_mixtures(data.batch, settings.taught, seed)
     labels = torch.cat(
         [
-            _labels(data, learnt, taught, seed).expand(count, -1)
+            _labels(given, data, learnt, taught, seed).expand(count, -1)
             for learnt in (torch.ones_like(calibrates), ~calibrates)
         ]
     )
@@ -198,13 +198,11 @@ class OccasionalEmbedding:
         return self._kept
 
 
-def _labels(data: MixtureData, learnt: Tensor, taught: MixtureBatch, seed: int) -> Tensor:
-    """Return the forest's word on the taught mixtures, `t`; it learns from the rows `learnt` only."""
-    from surrogates.forest import Forest  # as in `fit_ensemble`
-
+def _labels(features: Tensor, data: MixtureData, learnt: Tensor, taught: MixtureBatch, seed: int) -> Tensor:
+    """Return the teacher's word on the taught mixtures, `t`; it learns from the rows `learnt` only."""
     if not len(taught):
         return torch.empty(0)
-    return Forest.fit(data, learnt.nonzero()[:, 0], seed).predict(taught)[0].float()
+    return Teacher.fit(features, data.batch[learnt], data.target[learnt], seed).label(taught)
 
 
 def check_trainable(data: MixtureData, rows: Tensor, settings: EnsembleSettings) -> None:

@@ -19,7 +19,7 @@ SOLVENTS = [
     Component.of(smiles) for smiles in ("O=C1OCCO1", "COC(=O)OC", "CCOC(=O)OCC", "N#CCCC#N", "COCCOC")
 ]
 SALTS = [Component.of(smiles) for smiles in ("F[P-](F)(F)(F)(F)F.[Li+]", "F[B-](F)(F)F.[Li+]")]
-ENCODER = MolSetsSettings(layers=2, hidden=4, graph=4, attention=4, descriptors=3, head=(16, 8))
+ENCODER = MolSetsSettings(layers=2, hidden=4, graph=4, attention=4, descriptors=6, head=(16, 8))
 SETTINGS = EnsembleSettings(
     members=2, taught=20, encoder=ENCODER, training=TrainingSettings(epochs=3, batch_size=16)
 )
@@ -47,5 +47,5 @@ def synthetic_data(n: int = 60, seed: int = 0) -> MixtureData:
 @cache
 def small_ensemble() -> MixtureEnsemble:
     """Return two members that have seen 60 rows three times."""
-    with patch("surrogates.forest.TREES", 20):
+    with patch("surrogates.teacher._TREES", 10):
         return fit_ensemble(synthetic_data(), torch.arange(60), SETTINGS, seed=0)

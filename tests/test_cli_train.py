@@ -25,6 +25,7 @@ splits: {random: 1, solvent: 1}
 @pytest.fixture
 def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("surrogates.forest.TREES", 10)
+    monkeypatch.setattr("surrogates.teacher._TREES", 10)
     rng = np.random.default_rng(0)
     solvents = ["EC", "PC", "DMC", "EMC", "DEC", "DME"]
     rows = 60

@@ -23,7 +23,7 @@ PARTS = ("mean", "epistemic", "aleatoric")
 
 @pytest.fixture(autouse=True)
 def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("surrogates.forest.TREES", 20)
+    monkeypatch.setattr("surrogates.teacher._TREES", 10)
 
 
 def _says(model: MixtureEnsemble, data: MixtureData = DATA) -> Prediction:
@@ -60,12 +60,18 @@ def test_rows_that_are_held_back_have_no_say() -> None:
     assert all(torch.equal(getattr(before, part), getattr(after, part)) for part in PARTS)
 
 
-def test_the_numbers_are_in_the_targets_unit() -> None:
-    stretched = replace(DATA, target=1000 * DATA.target + 500)
-    with_scale = _says(fit_ensemble(stretched, ROWS, SETTINGS, seed=0))
-    plain = _says(_fit())
-    torch.testing.assert_close(with_scale.mean, 1000 * plain.mean + 500, rtol=1e-2, atol=10)
-    torch.testing.assert_close(with_scale.aleatoric, 1e6 * plain.aleatoric, rtol=0.05, atol=1)
+@pytest.mark.parametrize(
+    ("factor", "shift", "taught"),
+    [(1024.0, 0.0, 20), (1000.0, 500.0, 0)],
+    ids=["a power of two, with trees", "any, without"],  # rounding decides between equal splits of a tree
+)
+def test_the_numbers_are_in_the_targets_unit(factor: float, shift: float, taught: int) -> None:
+    settings = replace(SETTINGS, taught=taught)
+    stretched = replace(DATA, target=factor * DATA.target + shift)
+    with_scale = _says(fit_ensemble(stretched, ROWS, settings, seed=0))
+    plain = _says(_fit(settings))
+    torch.testing.assert_close(with_scale.mean, factor * plain.mean + shift, rtol=1e-2, atol=10)
+    torch.testing.assert_close(with_scale.aleatoric, factor**2 * plain.aleatoric, rtol=0.05, atol=1)
 
 
 def test_members_differ_more_on_molecules_that_nobody_measured() -> None:

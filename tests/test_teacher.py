@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surrogates.batches import MixtureBatch
-from surrogates.teacher import nearby_mixtures
+from surrogates.teacher import Teacher, nearby_mixtures
 from tests.test_batches import assert_equal
 
 BATCH = MixtureBatch(
@@ -67,3 +67,33 @@ def test_a_seed_gives_the_same_mixtures() -> None:
 
 def test_none_are_made_if_none_are_asked_for() -> None:
     assert len(nearby_mixtures(BATCH, 0, seed=0)) == 0
+
+
+def _features() -> torch.Tensor:
+    """Return eleven molecules of three principal components, chain length and kind."""
+    return torch.rand(11, 5, generator=torch.Generator().manual_seed(0))
+
+
+def test_a_measured_mixture_gets_what_was_measured() -> None:
+    target = torch.tensor([-1.0, -2.0, -4.0, -3.0], dtype=torch.float64)
+    teacher = Teacher.fit(_features(), BATCH, target, seed=0)
+    torch.testing.assert_close(teacher.label(BATCH), target.float())
+
+
+def test_a_label_depends_on_solvents_fractions_salt_and_conditions() -> None:
+    near = nearby_mixtures(BATCH, 500, seed=1)
+    features = _features()
+    shares = torch.zeros(500, 11, dtype=torch.float64).scatter_add_(1, near.solvents, near.fractions())
+    law = shares @ features[:, 0].double() - features[near.salt, 1] + near.molality + near.temperature_K / 30
+    teacher = Teacher.fit(features, near[:400], law[:400], seed=0)
+    left = (teacher.label(near[400:]) - law[400:]).abs().mean()
+    assert left < 0.2 * (law[400:] - law[:400].mean()).abs().mean()
+
+
+def test_a_seed_gives_the_same_labels_and_another_gives_others() -> None:
+    near = nearby_mixtures(BATCH, 50, seed=1)
+    one, two, other = (
+        Teacher.fit(_features(), near[:30], near.molality[:30], seed).label(near[30:]) for seed in (0, 0, 1)
+    )
+    assert torch.equal(one, two)
+    assert not torch.equal(one, other)
