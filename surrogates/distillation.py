@@ -1,0 +1,217 @@
+"""Distillation of the published DRXNet: five networks with monotonic profiles, one from each published one.
+
+A student starts from its teacher: the network of cations and the gates of rate and cycle are the
+teacher's and stay as they are, so that both see the same state of a cathode. The state network, which the
+teacher's offset at V_high and its falling charge come from, is replaced by the monotonic one, which
+learns what the teacher says of sampled compositions under sampled conditions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+from torch import Tensor
+from torch.nn.functional import smooth_l1_loss
+
+from surrogates.composition_batches import CompositionBatch, CompositionTable, Conditions
+from surrogates.discharge import discharge, embed_compositions
+from surrogates.encoders.drxnet import DRXNet, DRXNetSettings
+from surrogates.members import Members
+
+STUDENT = DRXNetSettings(log_conditions=False, steps=32)
+LITHIUM, MANGANESE = "Li", "Mn"
+OXIDATION_STATES = {
+    "Mg": (2, 2),
+    "Al": (3, 3),
+    "Ti": (3, 4),
+    "V": (3, 5),
+    "Cr": (3, 6),
+    "Mn": (2, 4),
+    "Fe": (2, 3),
+    "Co": (2, 3),
+    "Ni": (2, 4),
+    "Zr": (4, 4),
+    "Nb": (4, 5),
+    "Mo": (4, 6),
+    "W": (6, 6),
+}
+"""Lowest and highest of each metal of the published data, as compositions are sampled; any mean between
+them can be reached. The published data's metals: drxnet/data/processor.py of zhongpc/drxnet."""
+LITHIUM_AMOUNT = (1.0, 1.35)
+FLUORINE_AMOUNT = (0.0, 0.7)
+MOST_METALS = 6
+_MANGANESE_ONLY = 0.1
+"""Share of the sample from the Li-Mn-O-F space, of which a bundled job makes a map."""
+RATE_MA_G = (5.0, 1000.0)
+CYCLE = (1, 100)
+V_LOW = (1.5, 2.5)
+V_HIGH = (4.0, 5.0)
+_POINTS = 16
+
+
+@dataclass(frozen=True)
+class DistillationSettings:
+    """How students are taught.
+
+    Attributes:
+        conditions: Sampled for training, each with a composition of its own.
+        unseen: Sampled for the scores, from another seed.
+        steps: Of the optimiser.
+        batch_size: Conditions a step.
+        learning_rate: Highest of a one-cycle schedule.
+        slope_weight: Weight of the derivative's error beside the charge's.
+    """
+
+    conditions: int = 24_000
+    unseen: int = 2_000
+    steps: int = 4_000
+    batch_size: int = 256
+    learning_rate: float = 5e-3
+    slope_weight: float = 0.1
+
+
+@dataclass(frozen=True)
+class Sample:
+    """`n` compositions, each under a condition of its own."""
+
+    table: CompositionTable
+    batch: CompositionBatch
+    conditions: Conditions
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+
+def sample(count: int, seed: int) -> Sample:
+    """Return charge-balanced disordered rocksalts under conditions, both at random.
+
+    Li 1.0 to 1.35 and F 0 to 0.7 for two anions, 1 to 6 metals that fill the cation sites; one in ten
+    holds Mn alone. Half of the conditions are those of most tests, 1.5 to 4.8 V, and half of the cycles
+    are the first; rates and cycles are even in their logarithm.
+    """
+    random = np.random.default_rng(seed)
+    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    while sum(len(fluorine) for *_, fluorine in parts) < count:
+        parts.append(_balanced(count, random))
+    cations, amounts, fluorine = (np.concatenate(each)[:count] for each in zip(*parts, strict=True))
+    batch = CompositionBatch.from_amounts(
+        torch.from_numpy(cations), torch.from_numpy(amounts).float(), torch.from_numpy(fluorine).float()
+    )
+    usual, first = random.random(count) < 0.5, random.random(count) < 0.5
+    columns = (
+        np.exp(random.uniform(*np.log(RATE_MA_G), count)),
+        np.where(first, 1, np.round(np.exp(random.uniform(*np.log(CYCLE), count)))),
+        np.where(usual, 1.5, random.uniform(*V_LOW, count)),
+        np.where(usual, 4.8, random.uniform(*V_HIGH, count)),
+    )
+    conditions = Conditions(*(torch.from_numpy(column).float() for column in columns))
+    return Sample(CompositionTable.of((LITHIUM, *OXIDATION_STATES)), batch, conditions)
+
+
+def _balanced(count: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return those of `count` random compositions whose charges balance: cations, amounts, fluorine."""
+    metals = len(OXIDATION_STATES)
+    lowest, highest = np.array(list(OXIDATION_STATES.values()), dtype=float).T
+    lithium = random.uniform(*LITHIUM_AMOUNT, count)
+    fluorine = random.uniform(*FLUORINE_AMOUNT, count) * (random.random(count) < 0.8)
+    order = np.argsort(random.random((count, metals)), axis=1)[:, :MOST_METALS]
+    taken = random.integers(1, MOST_METALS + 1, count)
+    manganese = random.random(count) < _MANGANESE_ONLY
+    taken[manganese], order[manganese, 0] = 1, list(OXIDATION_STATES).index(MANGANESE)
+    shares = random.exponential(size=(count, MOST_METALS)) * (np.arange(MOST_METALS) < taken[:, None])
+    amounts = (2 - lithium)[:, None] * shares / shares.sum(1, keepdims=True)
+    asked = 4 - fluorine - lithium
+    kept = ((amounts * lowest[order]).sum(1) <= asked) & (asked <= (amounts * highest[order]).sum(1))
+    cations = np.concatenate([np.zeros((count, 1), dtype=np.int64), order + 1], axis=1)
+    everything = np.concatenate([lithium[:, None], amounts], axis=1)
+    return cations[kept], everything[kept], fluorine[kept]
+
+
+def distil(
+    teachers: Members,
+    settings: DistillationSettings,
+    seed: int,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> Members:
+    """Return a student of each teacher; the same seed gives the same numbers on the same machine.
+
+    Args:
+        teachers: The published networks.
+        settings: How.
+        seed: Of starting weights, sample and order.
+        progress: Called with the steps done and their number.
+    """
+    taught = sample(settings.conditions, seed)
+    window = taught.conditions.window()
+    state = _states(teachers, taught)
+    voltage = _voltages(window, torch.Generator().manual_seed(seed))
+    charge, slope = _targets(teachers, state, window, voltage)
+    students = _students(teachers, seed)
+    learning = {
+        name: tensor.clone().requires_grad_(name.startswith("charge."))
+        for name, tensor in students.parameters.items()
+    }
+    learner = Members(students.network, learning, students.buffers)
+    optimiser = torch.optim.AdamW(
+        [tensor for tensor in learning.values() if tensor.requires_grad],
+        lr=settings.learning_rate,
+        weight_decay=1e-4,
+        fused=True,
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, settings.learning_rate, total_steps=settings.steps + 10, pct_start=0.1
+    )
+    generator = torch.Generator().manual_seed(seed)
+    for step in range(settings.steps):
+        rows = torch.randint(len(taught), (settings.batch_size,), generator=generator)
+        own, own_slope = learner.each(
+            "discharge_slope", window[rows], voltage[rows], mine=(state[:, rows],)
+        )
+        error = smooth_l1_loss(own, charge[:, rows], reduction="none")
+        error = error.mean(-1) + error[..., 0]  # the first voltage is V_low: the capacity
+        steepness = smooth_l1_loss(own_slope, slope[:, rows], reduction="none", beta=10).mean(-1)
+        loss = (error + settings.slope_weight * steepness).mean(1).sum()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        progress(step + 1, settings.steps)
+    return learner[:]
+
+
+def _students(teachers: Members, seed: int) -> Members:
+    """Return the students before they are taught: the teachers' weights but for the state network."""
+    torch.manual_seed(seed)
+    students = Members.of([DRXNet(STUDENT) for _ in range(len(teachers))])
+    theirs = {n: t for n, t in teachers.parameters.items() if not n.startswith("charge.")}
+    return students.with_state(students.state() | theirs)
+
+
+def _states(members: Members, some: Sample) -> Tensor:
+    """Return each member's state of each composition under its condition, `K x n x width`."""
+    embedding = embed_compositions(members, some.table, some.batch)
+    with torch.no_grad():
+        _, now = members.each("states", mine=(embedding, members.each("condition", some.conditions)))
+    state: Tensor = now
+    return state
+
+
+def _voltages(window: Tensor, generator: torch.Generator) -> Tensor:
+    """Return V_low and, in each of even parts of the window, a voltage at random, `n x v`."""
+    parts = torch.rand(len(window), _POINTS, generator=generator) + torch.arange(_POINTS)
+    inside = torch.lerp(window[:, :1], window[:, 1:], parts / _POINTS)
+    return torch.cat([window[:, :1], inside], dim=1)
+
+
+def _targets(teachers: Members, state: Tensor, window: Tensor, voltage: Tensor) -> tuple[Tensor, Tensor]:
+    with torch.no_grad():
+        parts = [
+            teachers.each("discharge_slope", window[rows], voltage[rows], mine=(state[:, rows],))
+            for rows in torch.arange(len(window)).split(512)
+        ]
+    charge, slope = (torch.cat(each, dim=1) for each in zip(*parts, strict=True))
+    return charge, slope
