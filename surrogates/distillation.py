@@ -24,33 +24,40 @@ from surrogates.members import Members
 
 STUDENT = DRXNetSettings(log_conditions=False, steps=32)
 LITHIUM, MANGANESE = "Li", "Mn"
-OXIDATION_STATES = {
+METALS = {
     "Mg": (2, 2),
     "Al": (3, 3),
     "Ti": (3, 4),
     "V": (3, 5),
-    "Cr": (3, 6),
+    "Cr": (3, 4),
     "Mn": (2, 4),
     "Fe": (2, 3),
     "Co": (2, 3),
-    "Ni": (2, 4),
+    "Ni": (2, 3),
     "Zr": (4, 4),
     "Nb": (4, 5),
-    "Mo": (4, 6),
-    "W": (6, 6),
+    "Mo": (3, 6),
+    "W": (4, 6),
 }
-"""Lowest and highest of each metal of the published data, as compositions are sampled; any mean between
-them can be reached. The published data's metals: drxnet/data/processor.py of zhongpc/drxnet."""
+"""The metals of the published data, with the lowest and highest charge that they are sampled with.
+
+Source: the published script's list of elements, drxnet/data/processor.py of zhongpc/drxnet.
+"""
 LITHIUM_AMOUNT = (1.0, 1.35)
 FLUORINE_AMOUNT = (0.0, 0.7)
 MOST_METALS = 6
+RANGES = {"rate_mA_g": (5.0, 1000.0), "V_low": (1.5, 2.5), "V_high": (4.0, 5.0), "cycle": (1.0, 100.0)}
+"""Of the sampled conditions."""
+MOST_CHARGE = 500.0
+"""A capacity that no such cathode can have, mAh/g: the lightest would have to give off all its lithium. Where
+a teacher says more, which one of the five does at late cycles, nothing is taught and nothing is compared."""
 _MANGANESE_ONLY = 0.1
 """Share of the sample from the Li-Mn-O-F space, of which a bundled job makes a map."""
-RATE_MA_G = (5.0, 1000.0)
-CYCLE = (1, 100)
-V_LOW = (1.5, 2.5)
-V_HIGH = (4.0, 5.0)
 _POINTS = 16
+_AT_ONCE = 512
+_WEIGHT_DECAY = 1e-4
+_SLOPE_BETA = 10.0
+"""Error of the slope, mAh/g/V, from which it counts in proportion and no longer squared."""
 
 
 @dataclass(frozen=True)
@@ -103,25 +110,24 @@ def sample(count: int, seed: int) -> Sample:
     )
     usual, first = random.random(count) < 0.5, random.random(count) < 0.5
     columns = (
-        np.exp(random.uniform(*np.log(RATE_MA_G), count)),
-        np.where(first, 1, np.round(np.exp(random.uniform(*np.log(CYCLE), count)))),
-        np.where(usual, 1.5, random.uniform(*V_LOW, count)),
-        np.where(usual, 4.8, random.uniform(*V_HIGH, count)),
+        np.exp(random.uniform(*np.log(RANGES["rate_mA_g"]), count)),
+        np.where(first, 1, np.round(np.exp(random.uniform(*np.log(RANGES["cycle"]), count)))),
+        np.where(usual, 1.5, random.uniform(*RANGES["V_low"], count)),
+        np.where(usual, 4.8, random.uniform(*RANGES["V_high"], count)),
     )
     conditions = Conditions(*(torch.from_numpy(column).float() for column in columns))
-    return Sample(CompositionTable.of((LITHIUM, *OXIDATION_STATES)), batch, conditions)
+    return Sample(CompositionTable.of((LITHIUM, *METALS)), batch, conditions)
 
 
 def _balanced(count: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return those of `count` random compositions whose charges balance: cations, amounts, fluorine."""
-    metals = len(OXIDATION_STATES)
-    lowest, highest = np.array(list(OXIDATION_STATES.values()), dtype=float).T
+    lowest, highest = np.array(list(METALS.values()), dtype=float).T
     lithium = random.uniform(*LITHIUM_AMOUNT, count)
     fluorine = random.uniform(*FLUORINE_AMOUNT, count) * (random.random(count) < 0.8)
-    order = np.argsort(random.random((count, metals)), axis=1)[:, :MOST_METALS]
+    order = np.argsort(random.random((count, len(METALS))), axis=1)[:, :MOST_METALS]
     taken = random.integers(1, MOST_METALS + 1, count)
     manganese = random.random(count) < _MANGANESE_ONLY
-    taken[manganese], order[manganese, 0] = 1, list(OXIDATION_STATES).index(MANGANESE)
+    taken[manganese], order[manganese, 0] = 1, list(METALS).index(MANGANESE)
     shares = random.exponential(size=(count, MOST_METALS)) * (np.arange(MOST_METALS) < taken[:, None])
     amounts = (2 - lithium)[:, None] * shares / shares.sum(1, keepdims=True)
     asked = 4 - fluorine - lithium
@@ -137,7 +143,7 @@ def distil(
     seed: int,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Members:
-    """Return a student of each teacher; the same seed gives the same numbers on the same machine.
+    """Return a student of each teacher; the same seed gives the same numbers on one machine.
 
     Args:
         teachers: The published networks.
@@ -146,11 +152,13 @@ def distil(
         progress: Called with the steps done and their number.
     """
     taught = sample(settings.conditions, seed)
+    generator = torch.Generator().manual_seed(seed)
     window = taught.conditions.window()
+    voltage = _voltages(window, generator)
     state = _states(teachers, taught)
-    voltage = _voltages(window, torch.Generator().manual_seed(seed))
-    charge, slope = _targets(teachers, state, window, voltage)
-    students = _students(teachers, seed)
+    charge, slope = _profiles(teachers, state, window, voltage)
+    rows = _possible(charge).nonzero()[:, 0]
+    students = _untaught(teachers, seed)
     learning = {
         name: tensor.clone().requires_grad_(name.startswith("charge."))
         for name, tensor in students.parameters.items()
@@ -159,22 +167,20 @@ def distil(
     optimiser = torch.optim.AdamW(
         [tensor for tensor in learning.values() if tensor.requires_grad],
         lr=settings.learning_rate,
-        weight_decay=1e-4,
+        weight_decay=_WEIGHT_DECAY,
         fused=True,
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, settings.learning_rate, total_steps=settings.steps + 10, pct_start=0.1
+        optimiser, settings.learning_rate, total_steps=max(settings.steps, 11), pct_start=0.1
     )
-    generator = torch.Generator().manual_seed(seed)
     for step in range(settings.steps):
-        rows = torch.randint(len(taught), (settings.batch_size,), generator=generator)
-        own, own_slope = learner.each(
-            "discharge_slope", window[rows], voltage[rows], mine=(state[:, rows],)
-        )
-        error = smooth_l1_loss(own, charge[:, rows], reduction="none")
-        error = error.mean(-1) + error[..., 0]  # the first voltage is V_low: the capacity
-        steepness = smooth_l1_loss(own_slope, slope[:, rows], reduction="none", beta=10).mean(-1)
-        loss = (error + settings.slope_weight * steepness).mean(1).sum()
+        some = rows[torch.randint(len(rows), (settings.batch_size,), generator=generator)]
+        # A student's state is its teacher's: the layers that make it are not taught.
+        own = learner.each("discharge_slope", window[some], voltage[some], mine=(state[:, some],))
+        miss = smooth_l1_loss(own[0], charge[:, some], reduction="none")
+        tilt = smooth_l1_loss(own[1], slope[:, some], reduction="none", beta=_SLOPE_BETA)
+        # The first voltage is V_low: what a screen asks for counts once more.
+        loss = (miss.mean(-1) + miss[..., 0] + settings.slope_weight * tilt.mean(-1)).mean(1).sum()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -183,12 +189,56 @@ def distil(
     return learner[:]
 
 
-def _students(teachers: Members, seed: int) -> Members:
+@dataclass(frozen=True)
+class DistillationErrors:
+    """How far students are from their teachers on compositions that they were not taught.
+
+    Attributes:
+        conditions: Compared, each with a composition of its own.
+        left_out: Others, where a teacher says more than any such cathode can hold.
+        capacity_mae_mAh_g: Of each student against its teacher.
+        charge_mae_mAh_g: The same at voltages over the whole window.
+        slope_mae_mAh_g_V: Of the derivative by the voltage.
+        mean_capacity_mae_mAh_g: Of the students' mean against the teachers' mean.
+        spread_spearman: Between the students' standard deviations and the teachers'.
+    """
+
+    conditions: int
+    left_out: int
+    capacity_mae_mAh_g: tuple[float, ...]
+    charge_mae_mAh_g: tuple[float, ...]
+    slope_mae_mAh_g_V: tuple[float, ...]
+    mean_capacity_mae_mAh_g: float
+    spread_spearman: float
+
+
+def compare(students: Members, teachers: Members, count: int, seed: int) -> DistillationErrors:
+    """Return the students' errors on a sample of `count` conditions; `seed` is not that of the training."""
+    unseen = sample(count, seed)
+    window = unseen.conditions.window()
+    voltage = _voltages(window, torch.Generator().manual_seed(seed))
+    theirs = _profiles(teachers, _states(teachers, unseen), window, voltage)
+    own = _profiles(students, _states(students, unseen), window, voltage)
+    rows = _possible(theirs[0])
+    charge, slope = ((a - b)[:, rows].abs() for a, b in zip(own, theirs, strict=True))
+    capacity, asked = own[0][:, rows, 0], theirs[0][:, rows, 0]
+    return DistillationErrors(
+        conditions=int(rows.sum()),
+        left_out=int((~rows).sum()),
+        capacity_mae_mAh_g=tuple(charge[..., 0].mean(1).tolist()),
+        charge_mae_mAh_g=tuple(charge[..., 1:].mean((1, 2)).tolist()),
+        slope_mae_mAh_g_V=tuple(slope[..., 1:].mean((1, 2)).tolist()),
+        mean_capacity_mae_mAh_g=float((capacity.mean(0) - asked.mean(0)).abs().mean()),
+        spread_spearman=float(spearmanr(capacity.std(0), asked.std(0)).statistic),
+    )
+
+
+def _untaught(teachers: Members, seed: int) -> Members:
     """Return the students before they are taught: the teachers' weights but for the state network."""
     torch.manual_seed(seed)
     students = Members.of([DRXNet(STUDENT) for _ in range(len(teachers))])
     theirs = {n: t for n, t in teachers.parameters.items() if not n.startswith("charge.")}
-    return students.with_state(students.state() | theirs)
+    return students.with_state(students.state() | theirs)[:]
 
 
 def _states(members: Members, some: Sample) -> Tensor:
@@ -207,11 +257,17 @@ def _voltages(window: Tensor, generator: torch.Generator) -> Tensor:
     return torch.cat([window[:, :1], inside], dim=1)
 
 
-def _targets(teachers: Members, state: Tensor, window: Tensor, voltage: Tensor) -> tuple[Tensor, Tensor]:
+def _profiles(members: Members, state: Tensor, window: Tensor, voltage: Tensor) -> tuple[Tensor, Tensor]:
+    """Return charge and slope of states at their own voltages, each `K x n x v`."""
     with torch.no_grad():
         parts = [
-            teachers.each("discharge_slope", window[rows], voltage[rows], mine=(state[:, rows],))
-            for rows in torch.arange(len(window)).split(512)
+            members.each("discharge_slope", window[rows], voltage[rows], mine=(state[:, rows],))
+            for rows in torch.arange(len(window)).split(_AT_ONCE)
         ]
     charge, slope = (torch.cat(each, dim=1) for each in zip(*parts, strict=True))
     return charge, slope
+
+
+def _possible(charge: Tensor) -> Tensor:
+    """Return the rows in which no teacher says more than a cathode can hold, `n`, bool."""
+    return (charge[..., 0] <= MOST_CHARGE).all(0)
