@@ -68,18 +68,18 @@ def train(
     out: Annotated[Path, typer.Option(help="Directory for the model.")] = Path("results/model"),
     data_dir: Annotated[Path | None, typer.Option(help="Where data sets are looked for first.")] = None,
 ) -> None:
-    """Train an ensemble, judge it beside a forest on splits, and write it with its card."""
+    """Train an ensemble, judge it on what it has not seen, and write it with its card."""
     from rich.console import Console
 
-    from campaigns.train import print_scores, train_to_directory
+    from campaigns.train_discharge import train_job
 
     progress = Console(stderr=True, highlight=False)
+    report = Console(width=None if sys.stdout.isatty() else 160)
     try:
-        card = train_to_directory(config, out, data_dir, progress)
+        train_job(config, out, data_dir, progress, report)
     except KeyboardInterrupt:
         typer.echo("Interrupted. Nothing was written.", err=True)
         raise typer.Exit(130) from None
-    print_scores(card, Console(width=None if sys.stdout.isatty() else 160))
     typer.echo(f"The model is in {out}.")
 
 

@@ -27,12 +27,28 @@ def load_yaml(path: Path, model_type: type[ModelT]) -> ModelT:
         InputError: If the file cannot be read, is not YAML, holds a key twice or an alias, or does
             not fit the model; an unknown key comes with the nearest known one.
     """
-    text = _read(path)
-    document = _parse(text, path.name)
+    return _checked(_parse(_read(path), path.name), model_type, path.name)
+
+
+def load_yaml_by_key(path: Path, kinds: Mapping[str, type[ModelT]]) -> ModelT:
+    """Read a YAML file into the model of the one key of `kinds` that it holds.
+
+    Raises:
+        InputError: As `load_yaml` does, or if the file holds none or several of these keys.
+    """
+    document = _parse(_read(path), path.name)
+    keys = [key for key in kinds if isinstance(document, dict) and key in document]
+    if len(keys) != 1:
+        wrong = f"of the keys {', '.join(kinds)} there must be one; {' and '.join(keys) or 'none'} came"
+        raise InputError(Problem(path.name, wrong, "Keep the one that says what to train on."))
+    return _checked(document, kinds[keys[0]], path.name)
+
+
+def _checked(document: object, model_type: type[ModelT], name: str) -> ModelT:
     try:
         return model_type.model_validate(document)
     except ValidationError as error:
-        problems = [_explain(details, document, model_type, path.name) for details in error.errors()]
+        problems = [_explain(details, document, model_type, name) for details in error.errors()]
     raise InputError(problems)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt, model_validator
 
 from campaigns.config import STRICT
+from surrogates.distillation import DistillationSettings
 from surrogates.encoders.convolutions import ConvolutionName
 from surrogates.encoders.molsets import MolSetsSettings
 from surrogates.ensemble import EnsembleSettings
@@ -62,3 +64,28 @@ class TrainConfig(BaseModel):
             encoder=MolSetsSettings(convolution=self.convolution),
             training=TrainingSettings(epochs=self.epochs),
         )
+
+
+class DistillationConfig(BaseModel):
+    """A distillation of the published DRXNet.
+
+    Attributes:
+        teachers: `drxnet-published`, or the directory of its weights, relative to the job.
+        conditions: Sampled to teach.
+        unseen: Sampled for the errors.
+        epochs: Passes over the sample.
+        seed: Of everything.
+    """
+
+    model_config = STRICT
+
+    teachers: str
+    conditions: int = Field(default=DistillationSettings.conditions, ge=100)
+    unseen: int = Field(default=DistillationSettings.unseen, ge=100)
+    epochs: PositiveInt = DistillationSettings().training.epochs
+    seed: int = Field(default=0, ge=0, lt=2**31)
+
+    def settings(self) -> DistillationSettings:
+        """Return the settings of the distillation."""
+        training = replace(DistillationSettings().training, epochs=self.epochs)
+        return DistillationSettings(conditions=self.conditions, unseen=self.unseen, training=training)

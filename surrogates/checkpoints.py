@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -26,6 +26,7 @@ from surrogates.features import MoleculeFeatures
 from surrogates.members import Members
 from surrogates.prediction import Calibration
 
+CardT = TypeVar("CardT", bound=BaseModel)
 WEIGHTS, CARD = "model.safetensors", "card.json"
 _FEATURES = ("shift", "scale", "centre", "components")
 _DOMAIN = ("solvent_scale", "salt_scale", "mixtures", "mixture_salt", "salts")
@@ -124,10 +125,19 @@ def save_model(ensemble: MixtureEnsemble, card: ModelCard, directory: Path) -> N
     Raises:
         InputError: If something stands there already, or it cannot be written.
     """
-    check_free(directory)
     tensors = {f"members.{name}": tensor for name, tensor in ensemble.members.state().items()}
     tensors |= {f"features.{name}": getattr(ensemble.features, name) for name in _FEATURES}
     tensors |= {f"domain.{name}": getattr(ensemble.domain, name) for name in _DOMAIN}
+    write_directory(tensors, card, directory)
+
+
+def write_directory(tensors: Mapping[str, Tensor], card: BaseModel, directory: Path) -> None:
+    """Write tensors and a card as a model directory, whole or not at all.
+
+    Raises:
+        InputError: If something stands there already, or it cannot be written.
+    """
+    check_free(directory)
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
@@ -164,14 +174,23 @@ def load_card(directory: Path) -> ModelCard:
     Raises:
         InputError: If it is missing or is not a card.
     """
+    return read_card(directory, ModelCard)
+
+
+def read_card(directory: Path, card_type: type[CardT]) -> CardT:
+    """Read a card of some type.
+
+    Raises:
+        InputError: If it is missing or is no such card.
+    """
     path = directory / CARD
     try:
-        return ModelCard.model_validate_json(path.read_bytes())
+        return card_type.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise _unreadable(path, os.strerror(error.errno or 0)) from None
+        raise unreadable(path, os.strerror(error.errno or 0)) from None
     except ValidationError as error:
         wrong = (f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors())
-        raise _unreadable(path, "; ".join(wrong)) from None
+        raise unreadable(path, "; ".join(wrong)) from None
 
 
 def load_model(directory: Path) -> MixtureEnsemble:
@@ -196,11 +215,11 @@ def load_model(directory: Path) -> MixtureEnsemble:
         members = Members.of([network] * card.settings.members).with_state(state)
         domain: dict[str, Tensor] = {name: tensors[f"domain.{name}"] for name in _DOMAIN}
     except OSError as error:
-        raise _unreadable(path, os.strerror(error.errno or 0)) from None
+        raise unreadable(path, os.strerror(error.errno or 0)) from None
     except (SafetensorError, RuntimeError, ValueError) as error:
-        raise _unreadable(path, str(error)) from None
+        raise unreadable(path, str(error)) from None
     except KeyError as error:
-        raise _unreadable(path, f"there is no tensor {error}") from None
+        raise unreadable(path, f"there is no tensor {error}") from None
     return MixtureEnsemble(
         members=Members(members.network, *(_detached(t) for t in (members.parameters, members.buffers))),
         features=features,
@@ -229,7 +248,7 @@ def model_hash(directory: Path) -> str:
         try:
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
         except OSError as error:
-            raise _unreadable(path, os.strerror(error.errno or 0)) from None
+            raise unreadable(path, os.strerror(error.errno or 0)) from None
     return digest.hexdigest()
 
 
@@ -273,6 +292,7 @@ def _descriptors_hash() -> str:
     return hashlib.sha256(json.dumps(descriptor_names()).encode()).hexdigest()
 
 
-def _unreadable(path: Path, why: str) -> InputError:
+def unreadable(path: Path, why: str) -> InputError:
+    """Return the error of a file that is missing or damaged."""
     mend = "Give a directory that `activelearn train` wrote, or train the model again."
     return InputError(Problem(str(path), f"cannot be read as part of a model: {why}", mend))

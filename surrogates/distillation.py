@@ -9,7 +9,7 @@ learns what the teacher says of sampled compositions under sampled conditions.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -18,9 +18,11 @@ from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
 
 from surrogates.composition_batches import CompositionBatch, CompositionTable, Conditions
-from surrogates.discharge import discharge, embed_compositions
+from surrogates.discharge import embed_compositions
+from surrogates.discharge_domain import DischargeDomain, spread_limit
 from surrogates.encoders.drxnet import DRXNet, DRXNetSettings
 from surrogates.members import Members
+from surrogates.training import TrainingSettings, optimise
 
 STUDENT = DRXNetSettings(log_conditions=False, steps=32)
 LITHIUM, MANGANESE = "Li", "Mn"
@@ -48,6 +50,8 @@ FLUORINE_AMOUNT = (0.0, 0.7)
 MOST_METALS = 6
 RANGES = {"rate_mA_g": (5.0, 1000.0), "V_low": (1.5, 2.5), "V_high": (4.0, 5.0), "cycle": (1.0, 100.0)}
 """Of the sampled conditions."""
+USUAL = (20.0, 1.5, 4.8, 1.0)
+"""Rate, mA/g, window, V, and cycle of most tests."""
 MOST_CHARGE = 500.0
 """A capacity that no such cathode can have, mAh/g: the lightest would have to give off all its lithium. Where
 a teacher says more, which one of the five does at late cycles, nothing is taught and nothing is compared."""
@@ -55,7 +59,8 @@ _MANGANESE_ONLY = 0.1
 """Share of the sample from the Li-Mn-O-F space, of which a bundled job makes a map."""
 _POINTS = 16
 _AT_ONCE = 512
-_WEIGHT_DECAY = 1e-4
+_TAUGHT = "charge."
+"""What the names of the state network's parameters start with."""
 _SLOPE_BETA = 10.0
 """Error of the slope, mAh/g/V, from which it counts in proportion and no longer squared."""
 
@@ -67,18 +72,18 @@ class DistillationSettings:
     Attributes:
         conditions: Sampled for training, each with a composition of its own.
         unseen: Sampled for the scores, from another seed.
-        steps: Of the optimiser.
-        batch_size: Conditions a step.
-        learning_rate: Highest of a one-cycle schedule.
         slope_weight: Weight of the derivative's error beside the charge's.
+        training: How the students are trained.
     """
 
     conditions: int = 24_000
     unseen: int = 2_000
-    steps: int = 4_000
-    batch_size: int = 256
-    learning_rate: float = 5e-3
     slope_weight: float = 0.1
+    training: TrainingSettings = field(
+        default_factory=lambda: TrainingSettings(
+            epochs=60, batch_size=256, learning_rate=5e-3, weight_decay=1e-4
+        )
+    )
 
 
 @dataclass(frozen=True)
@@ -110,13 +115,18 @@ def sample(count: int, seed: int) -> Sample:
     )
     usual, first = random.random(count) < 0.5, random.random(count) < 0.5
     columns = (
-        np.exp(random.uniform(*np.log(RANGES["rate_mA_g"]), count)),
-        np.where(first, 1, np.round(np.exp(random.uniform(*np.log(RANGES["cycle"]), count)))),
+        _log_uniform(random, count, *RANGES["rate_mA_g"]),
+        np.where(first, 1, np.round(_log_uniform(random, count, *RANGES["cycle"]))),
         np.where(usual, 1.5, random.uniform(*RANGES["V_low"], count)),
         np.where(usual, 4.8, random.uniform(*RANGES["V_high"], count)),
     )
     conditions = Conditions(*(torch.from_numpy(column).float() for column in columns))
     return Sample(CompositionTable.of((LITHIUM, *METALS)), batch, conditions)
+
+
+def _log_uniform(random: np.random.Generator, count: int, low: float, high: float) -> np.ndarray:
+    values: np.ndarray = np.exp(random.uniform(np.log(low), np.log(high), count))
+    return values
 
 
 def _balanced(count: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -149,44 +159,69 @@ def distil(
         teachers: The published networks.
         settings: How.
         seed: Of starting weights, sample and order.
-        progress: Called with the steps done and their number.
+        progress: Called with the epochs done and their number.
     """
     taught = sample(settings.conditions, seed)
-    generator = torch.Generator().manual_seed(seed)
     window = taught.conditions.window()
-    voltage = _voltages(window, generator)
+    voltage = _voltages(window, torch.Generator().manual_seed(seed))
+    # A student's state is its teacher's throughout: the layers that make it are not trained.
     state = _states(teachers, taught)
     charge, slope = _profiles(teachers, state, window, voltage)
     rows = _possible(charge).nonzero()[:, 0]
-    students = _untaught(teachers, seed)
-    learning = {
-        name: tensor.clone().requires_grad_(name.startswith("charge."))
-        for name, tensor in students.parameters.items()
-    }
-    learner = Members(students.network, learning, students.buffers)
-    optimiser = torch.optim.AdamW(
-        [tensor for tensor in learning.values() if tensor.requires_grad],
-        lr=settings.learning_rate,
-        weight_decay=_WEIGHT_DECAY,
-        fused=True,
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, settings.learning_rate, total_steps=max(settings.steps, 11), pct_start=0.1
-    )
-    for step in range(settings.steps):
-        some = rows[torch.randint(len(rows), (settings.batch_size,), generator=generator)]
-        # A student's state is its teacher's: the layers that make it are not taught.
-        own = learner.each("discharge_slope", window[some], voltage[some], mine=(state[:, some],))
+
+    def loss(students: Members, some: Tensor, _: torch.Generator) -> Tensor:
+        some = rows[some]
+        own = students.each("discharge_slope", window[some], voltage[some], mine=(state[:, some],))
         miss = smooth_l1_loss(own[0], charge[:, some], reduction="none")
         tilt = smooth_l1_loss(own[1], slope[:, some], reduction="none", beta=_SLOPE_BETA)
         # The first voltage is V_low: what a screen asks for counts once more.
-        loss = (miss.mean(-1) + miss[..., 0] + settings.slope_weight * tilt.mean(-1)).mean(1).sum()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        progress(step + 1, settings.steps)
-    return learner[:]
+        return (miss.mean(-1) + miss[..., 0] + settings.slope_weight * tilt.mean(-1)).mean(1).sum()
+
+    return optimise(
+        _untaught(teachers, seed),
+        loss,
+        lambda students: torch.zeros(len(students)),  # nothing is held out: there is no noise to fit
+        len(rows),
+        settings.training,
+        seed,
+        progress,
+        learns=lambda name: name.startswith(_TAUGHT),
+    )
+
+
+def domain_of(members: Members) -> DischargeDomain:
+    """Return what the published networks, or students of theirs, know.
+
+    Their data are not public. Known are the elements, and that the data hold many cathodes of Li, Mn, O and
+    F, which the paper maps; so the members' spread over that map tells what agreement is.
+    """
+    table, batch = manganese_oxyfluorides()
+    return DischargeDomain(
+        cations=(LITHIUM, *METALS),
+        lithium=LITHIUM_AMOUNT,
+        fluorine=FLUORINE_AMOUNT,
+        ranges=RANGES,
+        condition=USUAL,
+        spread_mAh_g=spread_limit(members, embed_compositions(members, table, batch), USUAL),
+        origin="cations: the published script's list of elements; amounts and ranges: those sampled to "
+        "teach; spread: 95 % of the Li-Mn-O-F cathodes between these amounts stay below it",
+    )
+
+
+def manganese_oxyfluorides() -> tuple[CompositionTable, CompositionBatch]:
+    """Return charge-balanced cathodes of Li, Mn, O and F on an even grid of the sampled amounts."""
+    lithium, fluorine = (
+        grid.flatten()
+        for grid in torch.meshgrid(
+            torch.linspace(*LITHIUM_AMOUNT, 15), torch.linspace(*FLUORINE_AMOUNT, 15), indexing="ij"
+        )
+    )
+    amounts = torch.stack([lithium, 2 - lithium], dim=1)
+    charge = (4 - fluorine - lithium) / (2 - lithium)
+    kept = (charge >= METALS[MANGANESE][0]) & (charge <= METALS[MANGANESE][1] + 1e-4)
+    cations = torch.tensor([[0, 1]]).expand(int(kept.sum()), 2)
+    batch = CompositionBatch.from_amounts(cations, amounts[kept], fluorine[kept])
+    return CompositionTable.of((LITHIUM, MANGANESE)), batch
 
 
 @dataclass(frozen=True)
@@ -237,7 +272,7 @@ def _untaught(teachers: Members, seed: int) -> Members:
     """Return the students before they are taught: the teachers' weights but for the state network."""
     torch.manual_seed(seed)
     students = Members.of([DRXNet(STUDENT) for _ in range(len(teachers))])
-    theirs = {n: t for n, t in teachers.parameters.items() if not n.startswith("charge.")}
+    theirs = {n: t for n, t in teachers.parameters.items() if not n.startswith(_TAUGHT)}
     return students.with_state(students.state() | theirs)[:]
 
 

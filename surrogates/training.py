@@ -68,40 +68,84 @@ def train(
         seed: Of the order of rows.
         progress: Called with the epochs done and their number.
     """
+    weight = trains.to(target)
+    n_taught = taught.shape[1]
+
+    def loss(learner: Members, measured: Tensor, generator: torch.Generator) -> Tensor:
+        size = len(measured)
+        asked = torch.randint(max(n_taught, 1), (size if n_taught else 0,), generator=generator)
+        mean, variance = forward(learner, measured, asked)
+        fit = beta_nll(target[measured], mean[:, :size], variance[:, :size], settings.beta)
+        total = (fit * weight[:, measured]).mean(1).sum()
+        if len(asked):
+            pull = smooth_l1_loss(mean[:, size:], taught[:, asked], beta=_HUBER, reduction="none")
+            total = total + settings.teacher_weight * pull.mean(1).sum()
+        return total
+
+    def error(learner: Members) -> Tensor:
+        return _validation_error(learner, forward, target, trains)
+
+    return optimise(members, loss, error, len(target), settings, seed, progress)
+
+
+Loss = Callable[[Members, Tensor, torch.Generator], Tensor]
+"""Sum of the members' losses on some rows; the generator is for what it draws itself."""
+
+
+def optimise(
+    members: Members,
+    loss: Loss,
+    error: Callable[[Members], Tensor],
+    rows: int,
+    settings: TrainingSettings,
+    seed: int,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+    learns: Callable[[str], bool] = lambda name: True,
+) -> Members:
+    """Return each member where its error was least, the last of equals.
+
+    Args:
+        members: `K` networks with starting weights.
+        loss: What is minimised; a member's part depends on its own parameters only.
+        error: Of each member, `K`, on what it does not train on.
+        rows: That there are to train on.
+        settings: Of these `beta` and `teacher_weight` are the loss's affair.
+        seed: Of the order of rows.
+        progress: Called with the epochs done and their number.
+        learns: Whether the parameter of a name is trained; the others stay as they are.
+    """
     generator = torch.Generator().manual_seed(seed)
-    learning = {name: tensor.detach().clone().requires_grad_() for name, tensor in members.parameters.items()}
+    learning = {
+        name: tensor.detach().clone().requires_grad_(learns(name))
+        for name, tensor in members.parameters.items()
+    }
     learner = Members(members.network, learning, members.buffers)
-    parameters = list(learning.values())
-    rows, size = len(target), min(settings.batch_size, len(target))
-    steps, n_taught = rows // size, taught.shape[1]
+    size = min(settings.batch_size, rows)
+    steps = rows // size
     optimiser = torch.optim.AdamW(
-        parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        [tensor for tensor in learning.values() if tensor.requires_grad],
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        fused=True,
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, settings.learning_rate, total_steps=max(settings.epochs * steps, 11), pct_start=0.1
     )
-    weight = trains.to(target)
-    best = torch.full((len(members),), torch.inf)
+    least = torch.full((len(members),), torch.inf)
     kept = {name: tensor.detach().clone() for name, tensor in learning.items()}
     for epoch in range(settings.epochs):
         order = torch.randperm(rows, generator=generator)
-        for measured in order[: steps * size].split(size):
-            asked = torch.randint(max(n_taught, 1), (size if n_taught else 0,), generator=generator)
-            mean, variance = forward(learner, measured, asked)
-            fit = beta_nll(target[measured], mean[:, :size], variance[:, :size], settings.beta)
-            loss = (fit * weight[:, measured]).mean(1).sum()
-            if len(asked):
-                pull = smooth_l1_loss(mean[:, size:], taught[:, asked], beta=_HUBER, reduction="none")
-                loss = loss + settings.teacher_weight * pull.mean(1).sum()
+        for some in order[: steps * size].split(size):
+            total = loss(learner, some, generator)
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()
+            total.backward()
             optimiser.step()
             schedule.step()
         last = epoch == settings.epochs - 1
         if last or (epoch >= _WATCH_FROM * settings.epochs and epoch % _WATCH_EVERY == 0):
-            error = _validation_error(learner, forward, target, trains)
-            better = error < best
-            best = torch.where(better, error, best)
+            now = error(learner)
+            better = now <= least
+            least = torch.where(better, now, least)
             for name, tensor in learning.items():
                 kept[name][better] = tensor.detach()[better]
         progress(epoch + 1, settings.epochs)

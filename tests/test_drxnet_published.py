@@ -177,9 +177,7 @@ def test_damaged_weights_are_refused(damage: str, tmp_path: Path) -> None:
         save_file(state, path)
     with pytest.raises(InputError) as error:
         load_published(tmp_path)
-    assert str(error.value) == (
-        f"{path}: these are not a published network's weights as safetensors. Copy the file anew."
-    )
+    assert str(error.value) == (f"{path}: these are not a published network's weights. Copy the file anew.")
 
 
 def _save(directory: Path, network: loop.PublishedNetwork) -> None:

@@ -14,7 +14,7 @@ updated inside `vmap`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -103,6 +103,10 @@ class DRXNet(nn.Module):
             nodes = nodes + layer(nodes, weights)
         pooled: Tensor = self.pooling(nodes, weights)
         return pooled
+
+    def embed_amounts(self, weights: Tensor, table: CompositionTable, batch: CompositionBatch) -> Tensor:
+        """Return `embed` with these weights, `n x k`, instead of the batch's: a member may have its own."""
+        return self.embed(table, replace(batch, weights=weights))
 
     def condition(self, conditions: Conditions) -> Tensor:
         """Return what rate and cycle add, whatever the composition: `c x (2 width + 3)`."""

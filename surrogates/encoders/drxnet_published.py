@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from safetensors import SafetensorError
@@ -19,8 +20,9 @@ _BATCH_NORM_EPSILON = 1e-5
 
 
 def weights_file(directory: Path, member: int) -> Path:
-    """Return where a member's weights stand."""
-    return directory / f"drxnet_model_{member}.safetensors"
+    """Return where a member's weights stand: as published if that is there, else as safetensors."""
+    published = directory / f"model_{member}"
+    return published if published.is_file() else directory / f"drxnet_model_{member}.safetensors"
 
 
 def load_published(directory: Path) -> Members:
@@ -30,8 +32,9 @@ def load_published(directory: Path) -> Members:
     Batch norms are folded, in float64, into the layers before them.
 
     Args:
-        directory: Holds `drxnet_model_0.safetensors` to `drxnet_model_4.safetensors`, each under the names
-            of the published script.
+        directory: Holds `model_0` to `model_4` as published, of which nothing but tensors is unpickled, or
+            `drxnet_model_0.safetensors` to `drxnet_model_4.safetensors`; each under the names of the
+            published script.
 
     Raises:
         InputError: With every file that is missing or does not hold what it should.
@@ -44,9 +47,19 @@ def load_published(directory: Path) -> Members:
             continue
         network = DRXNet(PUBLISHED)
         try:
-            network.load_state_dict(own_state(load_file(path)))
-        except (SafetensorError, RuntimeError, KeyError, IndexError):
-            wrong = "these are not a published network's weights as safetensors"
+            network.load_state_dict(own_state(_read(path)))
+        except (
+            SafetensorError,
+            UnpicklingError,
+            RuntimeError,
+            KeyError,
+            IndexError,
+            EOFError,
+            AttributeError,
+            TypeError,
+            ValueError,
+        ):
+            wrong = "these are not a published network's weights"
             problems.append(Problem(str(path), wrong, "Copy the file anew."))
             continue
         networks.append(network)
@@ -54,6 +67,13 @@ def load_published(directory: Path) -> Members:
         raise InputError(problems)
     members = Members.of(networks)
     return members[:]
+
+
+def _read(path: Path) -> Mapping[str, Tensor]:
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    tensors: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return tensors
 
 
 def own_state(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
