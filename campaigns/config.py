@@ -40,7 +40,7 @@ def load_yaml_by_key(path: Path, kinds: Mapping[str, type[ModelT]]) -> ModelT:
     keys = [key for key in kinds if isinstance(document, dict) and key in document]
     if len(keys) != 1:
         wrong = f"of the keys {', '.join(kinds)} there must be one; {' and '.join(keys) or 'none'} came"
-        raise InputError(Problem(path.name, wrong, "Keep the one that says what to train on."))
+        raise InputError(Problem(path.name, wrong, "Give the one that says what to train on."))
     return _checked(document, kinds[keys[0]], path.name)
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt, model_validator
 
 from campaigns.config import STRICT
+from surrogates.discharge_training import ProfileSettings
 from surrogates.distillation import DistillationSettings
 from surrogates.encoders.convolutions import ConvolutionName
+from surrogates.encoders.drxnet import DRXNetSettings
 from surrogates.encoders.molsets import MolSetsSettings
 from surrogates.ensemble import EnsembleSettings
 from surrogates.training import TrainingSettings
@@ -89,3 +91,41 @@ class DistillationConfig(BaseModel):
         """Return the settings of the distillation."""
         training = replace(DistillationSettings().training, epochs=self.epochs)
         return DistillationSettings(conditions=self.conditions, unseen=self.unseen, training=training)
+
+
+class ProfileSource(BaseModel):
+    """A file of discharge profiles, with what its headers mean."""
+
+    model_config = STRICT
+
+    file: Path
+    columns: dict[str, str] = Field(default_factory=dict)
+
+
+class ProfileConfig(BaseModel):
+    """A training on discharge profiles.
+
+    Attributes:
+        profiles: What to learn from.
+        members: Of the ensemble.
+        steps: Of the optimiser.
+        monotonic: Whether charge is zero at V_high and never falls as the voltage falls.
+        splits: On how many splits the model is judged.
+        test_fraction: Share of the compositions, or profiles, that test.
+        seed: Of everything.
+    """
+
+    model_config = STRICT
+
+    profiles: ProfileSource
+    members: int = Field(default=ProfileSettings.members, ge=2)
+    steps: PositiveInt = ProfileSettings.steps
+    monotonic: bool = True
+    splits: NonNegativeInt = 3
+    test_fraction: float = Field(default=0.2, gt=0.0, lt=0.5)
+    seed: int = Field(default=0, ge=0, lt=2**31)
+
+    def settings(self) -> ProfileSettings:
+        """Return the settings of the ensemble."""
+        network = DRXNetSettings(monotonic=self.monotonic)
+        return ProfileSettings(members=self.members, steps=self.steps, network=network)

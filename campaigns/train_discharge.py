@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean, pstdev
+from typing import Any
 
 import torch
 from pydantic import BaseModel
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
 from campaigns.config import load_yaml_by_key, resolve_job
 from campaigns.report import progress
 from campaigns.train import print_scores, train_to_directory, versions
-from campaigns.train_config import DistillationConfig, TrainConfig
+from campaigns.train_config import DistillationConfig, ProfileConfig, TrainConfig
 from surrogates import datasets
 from surrogates.checkpoints import check_free
 from surrogates.discharge_models import (
@@ -25,10 +28,25 @@ from surrogates.discharge_models import (
     DischargeEnsemble,
     save_discharge_model,
 )
+from surrogates.discharge_profiles import ProfileData, read_profiles
+from surrogates.discharge_training import (
+    ProfileScores,
+    ProfileSettings,
+    check_profiles,
+    fit_profiles,
+    profile_domain,
+    score_profiles,
+)
 from surrogates.distillation import MOST_CHARGE, STUDENT, compare, distil, domain_of
 from surrogates.encoders.drxnet_published import load_published
+from surrogates.members import Members
+from surrogates.splits import holdouts
 
-KINDS: Mapping[str, type[BaseModel]] = {"data": TrainConfig, "teachers": DistillationConfig}
+KINDS: Mapping[str, type[BaseModel]] = {
+    "data": TrainConfig,
+    "profiles": ProfileConfig,
+    "teachers": DistillationConfig,
+}
 """What a job trains, by the key that only its kind has."""
 
 
@@ -49,6 +67,8 @@ def train_job(job: str, out: Path, data_dir: Path | None, console: Console, repo
     config = load_yaml_by_key(path, KINDS)
     if isinstance(config, DistillationConfig):
         print_errors(distil_to_directory(config, path.parent, out, data_dir, console), report)
+    elif isinstance(config, ProfileConfig):
+        print_errors(train_profiles_to_directory(config, path, out, console), report)
     else:
         print_scores(train_to_directory(job, out, data_dir, console), report)
 
@@ -104,14 +124,89 @@ def distil_to_directory(
     return card
 
 
+def train_profiles_to_directory(
+    config: ProfileConfig, job: Path, out: Path, console: Console
+) -> DischargeCard:
+    """Train on a file of discharge profiles, judge on splits, and write the model directory.
+
+    Args:
+        config: What and how.
+        job: File of the configuration; the model has its name, and a path in it counts from its directory.
+        out: The directory, new or empty.
+        console: Where progress is shown.
+
+    Raises:
+        InputError: If the profiles or the directory cannot be used; nothing is written.
+    """
+    check_free(out)
+    data = read_profiles(job.parent / config.profiles.file, config.profiles.columns)
+    for line in data.report:
+        console.print(line, markup=False, soft_wrap=True)
+    settings, everything = config.settings(), torch.arange(len(data))
+    check_profiles(data, everything, settings)
+    several = len(data.batch) > 1
+    groups = data.composition if several else everything
+    tested = "compositions" if several else "profiles of the one composition"
+    parts = holdouts(groups, config.splits, config.test_fraction, config.seed) if config.splits else ()
+    for trains in parts:
+        check_profiles(data, trains.nonzero()[:, 0], settings)
+    torch.set_num_threads(1)  # the numbers do not depend on the machine's cores
+    found: list[ProfileScores] = []
+    for number, trains in enumerate(parts):
+        members = _fitted(
+            data, trains.nonzero()[:, 0], settings, config.seed + number, "epochs of a split", console
+        )
+        found.append(score_profiles(members, data, (~trains).nonzero()[:, 0]))
+    members = _fitted(data, everything, settings, config.seed, "epochs of the final fit", console)
+    card = DischargeCard(
+        name=job.stem,
+        settings=settings.network,
+        members=settings.members,
+        domain=profile_domain(members, data),
+        data={
+            "source": data.source,
+            "sha256": data.sha256,
+            "profiles": len(data),
+            "compositions": len(data.batch),
+            "report": list(data.report),
+        },
+        seed=config.seed,
+        versions=versions(),
+        errors=_summed_up(found, tested),
+    )
+    save_discharge_model(DischargeEnsemble(members, card), out)
+    return card
+
+
+def _fitted(
+    data: ProfileData, rows: Tensor, settings: ProfileSettings, seed: int, unit: str, console: Console
+) -> Members:
+    with progress(console, unit, settings.training(len(rows)).epochs) as told:
+        return fit_profiles(data, rows, settings, seed, lambda done, of: told(done))
+
+
+def _summed_up(found: Sequence[ProfileScores], tested: str) -> dict[str, Any]:
+    """Return the means of scores over splits, and their standard deviations, under what was tested."""
+    if not found:
+        return {}
+    columns = {name: [asdict(one)[name] for one in found] for name in asdict(found[0])}
+    errors: dict[str, Any] = {"tested": tested, "splits": len(found)}
+    return (
+        errors
+        | {name: fmean(each) for name, each in columns.items()}
+        | {f"{name} (std over splits)": pstdev(columns[name]) for name in columns if "mae" in name}
+    )
+
+
 def print_errors(card: DischargeCard, console: Console) -> None:
-    """Print the errors of a card, a line each; a column for each member where they are told apart."""
-    members = [f"member {number}" for number in range(card.members)]
-    table = Table(box=SIMPLE_HEAD, title=f"{card.name}: errors on what was not trained on")
-    for heading in ("", *members, "ensemble"):
-        table.add_column(heading)
+    """Print the errors of a card, a line each, in its words; with the members' own where it has them."""
+    table = Table(
+        "", "ensemble", "members", box=SIMPLE_HEAD, title=f"{card.name}: on what was not trained on"
+    )
     for name, value in card.errors.items():
-        each = [f"{one:.2f}" for one in value] if isinstance(value, (list, tuple)) else [""] * card.members
-        whole = "" if isinstance(value, (list, tuple)) else f"{value:.4g}"
-        table.add_row(name, *each, whole)
-    console.print(table)
+        if isinstance(value, (list, tuple)):
+            table.add_row(name, "", "  ".join(f"{one:.2f}" for one in value))
+        else:
+            table.add_row(name, value if isinstance(value, str) else f"{value:.4g}", "")
+    if card.errors:
+        console.print(table)
