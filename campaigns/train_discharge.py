@@ -37,7 +37,7 @@ from surrogates.discharge_training import (
     profile_domain,
     score_profiles,
 )
-from surrogates.distillation import MOST_CHARGE, STUDENT, compare, distil, domain_of
+from surrogates.distillation import MOST_CHARGE, RANGES, STUDENT, compare, distil, domain_of
 from surrogates.encoders.drxnet_published import load_published
 from surrogates.members import Members
 from surrogates.splits import holdouts
@@ -114,7 +114,7 @@ def distil_to_directory(
         name=DISTILLED,
         settings=STUDENT,
         members=len(students),
-        domain=domain_of(students),
+        domain=domain_of(students, RANGES),
         data=data,
         seed=config.seed,
         versions=versions(),

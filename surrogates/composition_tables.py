@@ -98,12 +98,15 @@ def read_compositions(
 
 
 def _check_formula(cells: pd.Series[str], text: str, found: Findings) -> None:
-    try:
-        faults = [
-            (f'"{text}" is no rocksalt: {fault.wrong}', fault.mend) for fault in Composition.of(text).faults()
-        ]
-    except InvalidFormula as error:
-        faults = [(f'"{text}" is no formula: {error}', "Write it as Li1.2Mn0.4Ti0.4O2.")]
-    for wrong, mend in faults:
+    for wrong, mend in formula_faults(text):
         for row in cells.index[cells == text].tolist():
             found.row(row, ["formula"], wrong, mend)
+
+
+def formula_faults(text: str) -> list[tuple[str, str]]:
+    """Return what keeps a formula from being a rocksalt's, each with what to do about it."""
+    try:
+        faults = Composition.of(text).faults()
+    except InvalidFormula as error:
+        return [(f'"{text}" is no formula: {error}', "Write it as Li1.2Mn0.4Ti0.4O2.")]
+    return [(f'"{text}" is no rocksalt: {fault.wrong}', fault.mend) for fault in faults]

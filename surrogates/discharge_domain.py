@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from surrogates.composition_batches import CompositionBatch, CompositionTable, Conditions
+from surrogates.conditions import Ranges
 from surrogates.members import Members
 
 QUANTILE = 0.95
@@ -29,8 +29,8 @@ class DischargeDomain:
         cations: Symbols.
         lithium: Lowest and highest amount for two anions.
         fluorine: Likewise.
-        ranges: Lowest and highest of `rate_mA_g`, `V_low`, `V_high` and `cycle`. A condition outside is
-            worth a warning; it does not change whether a composition is known.
+        ranges: Of the conditions. One outside is worth a warning, which `conditions.outside` words; it does
+            not change whether a composition is known.
         condition: Of the capacities: rate, mA/g, lower and upper voltage, V, and cycle.
         spread_mAh_g: Largest standard deviation of the members' capacities that is still known.
         origin: Where the limits come from, a sentence or two.
@@ -39,7 +39,7 @@ class DischargeDomain:
     cations: tuple[str, ...]
     lithium: tuple[float, float]
     fluorine: tuple[float, float]
-    ranges: Mapping[str, tuple[float, float]]
+    ranges: Ranges
     condition: tuple[float, float, float, float]
     spread_mAh_g: float
     origin: str

@@ -18,6 +18,7 @@ from torch import Tensor
 from surrogates import datasets
 from surrogates.checkpoints import WEIGHTS, read_card, unreadable, write_directory
 from surrogates.composition_batches import CompositionBatch, CompositionTable
+from surrogates.conditions import PUBLISHED_RANGES
 from surrogates.discharge_domain import DischargeDomain
 from surrogates.distillation import domain_of
 from surrogates.encoders.drxnet import PUBLISHED, DRXNet, DRXNetSettings
@@ -110,7 +111,7 @@ def published_model(data_dir: Path | None = None) -> DischargeEnsemble:
         name=PUBLISHED_NAME,
         settings=PUBLISHED,
         members=len(members),
-        domain=domain_of(members),
+        domain=domain_of(members, PUBLISHED_RANGES),
         data={"source": entry.what, "licence": entry.licence, "citation": entry.citation}
         | {"url": [file.url for file in entry.files], "sha256": [file.sha256 for file in entry.files]},
         seed=0,

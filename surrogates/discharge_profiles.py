@@ -15,6 +15,8 @@ from scipy.interpolate import UnivariateSpline
 from torch import Tensor
 
 from surrogates.composition_batches import CompositionBatch, CompositionTable, Conditions, read_formulas
+from surrogates.composition_tables import formula_faults
+from surrogates.conditions import CONDITIONS, no_window
 from surrogates.quantities import numbers
 from surrogates.text_tables import Findings, TextTable, nearest, read_text, rename
 
@@ -27,8 +29,7 @@ _NOISE_MAH_G = 0.5
 """By how much the charge may fall as the voltage falls before the profile counts as not monotonic."""
 _BEYOND_V = 0.05
 """How far outside its window a voltage may lie."""
-_CONDITION = ("rate_mA_g", "V_low", "V_high", "cycle")
-_NEEDED = ("formula", *_CONDITION, "voltage_V", "charge_mAh_g")
+_NEEDED = ("formula", *CONDITIONS, "voltage_V", "charge_mAh_g")
 _SHAPED = ("first_charge_mAh_g", "slope_mAh_g_V")
 _PUBLISHED = {
     "formula": "composition",
@@ -133,12 +134,13 @@ def _points(cells: pd.DataFrame, found: Findings) -> pd.DataFrame:
     Raises:
         InputError: With every bad cell.
     """
-    named = [name for name in (*_CONDITION, "voltage_V", "charge_mAh_g", *_SHAPED) if name in cells]
+    named = [name for name in (*CONDITIONS, "voltage_V", "charge_mAh_g", *_SHAPED) if name in cells]
     points = pd.DataFrame({name: numbers(cells[name], None, found) for name in named}, index=cells.index)
-    empty = (cells["formula"] == "").to_numpy()
-    found.cells(cells["formula"], empty, lambda _: "the cell is empty; expected a formula", "Fill it in.")
+    for text, rows in cells.groupby("formula", sort=False).groups.items():
+        for wrong, mend in formula_faults(str(text)):
+            found.row(int(rows[0]), ["formula"], wrong, mend)
     for row in points.index[points["V_low"] >= points["V_high"]].tolist():
-        wrong = f"{cells['V_low'][row]} to {cells['V_high'][row]} is no window; V_low must lie below V_high"
+        wrong = no_window(cells["V_low"][row], cells["V_high"][row])
         found.row(row, ["V_low", "V_high"], wrong, "Exchange or correct them.")
     found.stop()
     points["formula"] = cells["formula"].str.replace(" ", "")

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from surrogates.composition_batches import CompositionBatch, Conditions
+from surrogates.conditions import CONDITIONS
 from surrogates.discharge import embed_compositions
 from surrogates.discharge_domain import DischargeDomain, spread_limit
 from surrogates.discharge_profiles import ProfileData
@@ -163,7 +164,6 @@ def profile_domain(members: Members, data: ProfileData) -> DischargeDomain:
     The members' spread is looked at under the condition of most profiles, in its first cycle.
     """
     lithium = 2 * (data.batch.weights * _is_lithium(data)[data.batch.cations]).sum(-1)
-    columns = ("rate_mA_g", "V_low", "V_high", "cycle")
     rate, V_low, V_high = data.rows.value_counts(["rate_mA_g", "V_low", "V_high"]).index[0]
     condition = (float(rate), float(V_low), float(V_high), 1.0)
     embedding = embed_compositions(members, data.table, data.batch)
@@ -171,7 +171,7 @@ def profile_domain(members: Members, data: ProfileData) -> DischargeDomain:
         cations=data.table.elements,
         lithium=(float(lithium.min()), float(lithium.max())),
         fluorine=(2 * float(data.batch.fluorine.min()), 2 * float(data.batch.fluorine.max())),
-        ranges={name: (float(data.rows[name].min()), float(data.rows[name].max())) for name in columns},
+        ranges={name: (float(data.rows[name].min()), float(data.rows[name].max())) for name in CONDITIONS},
         condition=condition,
         spread_mAh_g=spread_limit(members, embedding, condition),
         origin="the training profiles; spread: 95 % of their compositions do not exceed it",

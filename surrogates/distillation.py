@@ -18,6 +18,8 @@ from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
 
 from surrogates.composition_batches import CompositionBatch, CompositionTable, Conditions
+from surrogates.compositions import charges_of
+from surrogates.conditions import Ranges
 from surrogates.discharge import embed_compositions
 from surrogates.discharge_domain import DischargeDomain, spread_limit
 from surrogates.encoders.drxnet import DRXNet, DRXNetSettings
@@ -26,29 +28,17 @@ from surrogates.training import TrainingSettings, optimise
 
 STUDENT = DRXNetSettings(log_conditions=False, steps=32)
 LITHIUM, MANGANESE = "Li", "Mn"
-METALS = {
-    "Mg": (2, 2),
-    "Al": (3, 3),
-    "Ti": (3, 4),
-    "V": (3, 5),
-    "Cr": (3, 4),
-    "Mn": (2, 4),
-    "Fe": (2, 3),
-    "Co": (2, 3),
-    "Ni": (2, 3),
-    "Zr": (4, 4),
-    "Nb": (4, 5),
-    "Mo": (3, 6),
-    "W": (4, 6),
-}
-"""The metals of the published data, with the lowest and highest charge that they are sampled with.
-
-Source: the published script's list of elements, drxnet/data/processor.py of zhongpc/drxnet.
-"""
+METALS = ("Mg", "Al", "Ti", "V", "Cr", "Mn", "Fe", "Co", "Ni", "Zr", "Nb", "Mo", "W")
+"""Of the published data, after the list in drxnet/data/processor.py of zhongpc/drxnet."""
 LITHIUM_AMOUNT = (1.0, 1.35)
 FLUORINE_AMOUNT = (0.0, 0.7)
 MOST_METALS = 6
-RANGES = {"rate_mA_g": (5.0, 1000.0), "V_low": (1.5, 2.5), "V_high": (4.0, 5.0), "cycle": (1.0, 100.0)}
+RANGES: Ranges = {
+    "rate_mA_g": (5.0, 1000.0),
+    "V_low": (1.5, 2.5),
+    "V_high": (4.0, 5.0),
+    "cycle": (1.0, 100.0),
+}
 """Of the sampled conditions."""
 USUAL = (20.0, 1.5, 4.8, 1.0)
 """Rate, mA/g, window, V, and cycle of most tests."""
@@ -59,6 +49,7 @@ _MANGANESE_ONLY = 0.1
 """Share of the sample from the Li-Mn-O-F space, of which a bundled job makes a map."""
 _POINTS = 16
 _AT_ONCE = 512
+_ROUNDING = 1e-4
 _TAUGHT = "charge."
 """What the names of the state network's parameters start with."""
 _SLOPE_BETA = 10.0
@@ -131,13 +122,13 @@ def _log_uniform(random: np.random.Generator, count: int, low: float, high: floa
 
 def _balanced(count: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return those of `count` random compositions whose charges balance: cations, amounts, fluorine."""
-    lowest, highest = np.array(list(METALS.values()), dtype=float).T
+    lowest, highest = np.array([charges_of(metal) for metal in METALS], dtype=float).T
     lithium = random.uniform(*LITHIUM_AMOUNT, count)
     fluorine = random.uniform(*FLUORINE_AMOUNT, count) * (random.random(count) < 0.8)
     order = np.argsort(random.random((count, len(METALS))), axis=1)[:, :MOST_METALS]
     taken = random.integers(1, MOST_METALS + 1, count)
     manganese = random.random(count) < _MANGANESE_ONLY
-    taken[manganese], order[manganese, 0] = 1, list(METALS).index(MANGANESE)
+    taken[manganese], order[manganese, 0] = 1, METALS.index(MANGANESE)
     shares = random.exponential(size=(count, MOST_METALS)) * (np.arange(MOST_METALS) < taken[:, None])
     amounts = (2 - lithium)[:, None] * shares / shares.sum(1, keepdims=True)
     asked = 4 - fluorine - lithium
@@ -189,8 +180,8 @@ def distil(
     )
 
 
-def domain_of(members: Members) -> DischargeDomain:
-    """Return what the published networks, or students of theirs, know.
+def domain_of(members: Members, ranges: Ranges) -> DischargeDomain:
+    """Return what the published networks, or students of theirs, know, `ranges` being of their conditions.
 
     Their data are not public. Known are the elements, and that the data hold many cathodes of Li, Mn, O and
     F, which the paper maps; so the members' spread over that map tells what agreement is.
@@ -200,11 +191,11 @@ def domain_of(members: Members) -> DischargeDomain:
         cations=(LITHIUM, *METALS),
         lithium=LITHIUM_AMOUNT,
         fluorine=FLUORINE_AMOUNT,
-        ranges=RANGES,
+        ranges=ranges,
         condition=USUAL,
         spread_mAh_g=spread_limit(members, embed_compositions(members, table, batch), USUAL),
-        origin="cations: the published script's list of elements; amounts and ranges: those sampled to "
-        "teach; spread: 95 % of the Li-Mn-O-F cathodes between these amounts stay below it",
+        origin="cations: the published script's list of elements; amounts: those sampled to teach; "
+        "spread: 95 % of the Li-Mn-O-F cathodes between these amounts stay below it",
     )
 
 
@@ -218,7 +209,8 @@ def manganese_oxyfluorides() -> tuple[CompositionTable, CompositionBatch]:
     )
     amounts = torch.stack([lithium, 2 - lithium], dim=1)
     charge = (4 - fluorine - lithium) / (2 - lithium)
-    kept = (charge >= METALS[MANGANESE][0]) & (charge <= METALS[MANGANESE][1] + 1e-4)
+    lowest, highest = charges_of(MANGANESE)
+    kept = (charge >= lowest) & (charge <= highest + _ROUNDING)
     cations = torch.tensor([[0, 1]]).expand(int(kept.sum()), 2)
     batch = CompositionBatch.from_amounts(cations, amounts[kept], fluorine[kept])
     return CompositionTable.of((LITHIUM, MANGANESE)), batch
