@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
@@ -52,7 +52,7 @@ class DischargeCard(BaseModel):
     format: Literal[1] = 1
     name: str
     settings: DRXNetSettings
-    members: int
+    members: int = Field(ge=2)
     domain: DischargeDomain
     data: dict[str, Any]
     seed: int

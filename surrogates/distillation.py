@@ -23,10 +23,11 @@ from surrogates.conditions import Ranges
 from surrogates.discharge import embed_compositions
 from surrogates.discharge_domain import DischargeDomain, spread_limit
 from surrogates.encoders.drxnet import DRXNet, DRXNetSettings
+from surrogates.errors import InputError, Problem
 from surrogates.members import Members
 from surrogates.training import TrainingSettings, optimise
 
-STUDENT = DRXNetSettings(log_conditions=False, steps=32)
+STUDENT = DRXNetSettings(log_conditions=False, voltage=96, steps=32)
 LITHIUM, MANGANESE = "Li", "Mn"
 METALS = ("Mg", "Al", "Ti", "V", "Cr", "Mn", "Fe", "Co", "Ni", "Zr", "Nb", "Mo", "W")
 """Of the published data, after the list in drxnet/data/processor.py of zhongpc/drxnet."""
@@ -37,7 +38,7 @@ RANGES: Ranges = {
     "rate_mA_g": (5.0, 1000.0),
     "V_low": (1.5, 2.5),
     "V_high": (4.0, 5.0),
-    "cycle": (1.0, 100.0),
+    "cycle": (1.0, 50.0),
 }
 """Of the sampled conditions."""
 USUAL = (20.0, 1.5, 4.8, 1.0)
@@ -67,12 +68,12 @@ class DistillationSettings:
         training: How the students are trained.
     """
 
-    conditions: int = 24_000
+    conditions: int = 30_000
     unseen: int = 2_000
     slope_weight: float = 0.1
     training: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(
-            epochs=60, batch_size=256, learning_rate=5e-3, weight_decay=1e-4
+            epochs=100, batch_size=256, learning_rate=5e-3, weight_decay=1e-4
         )
     )
 
@@ -93,7 +94,7 @@ def sample(count: int, seed: int) -> Sample:
     """Return charge-balanced disordered rocksalts under conditions, both at random.
 
     Li 1.0 to 1.35 and F 0 to 0.7 for two anions, 1 to 6 metals that fill the cation sites; one in ten
-    holds Mn alone. Half of the conditions are those of most tests, 1.5 to 4.8 V, and half of the cycles
+    holds Mn alone. Half of the windows are that of most tests, 1.5 to 4.8 V, and a third of the cycles
     are the first; rates and cycles are even in their logarithm.
     """
     random = np.random.default_rng(seed)
@@ -104,7 +105,7 @@ def sample(count: int, seed: int) -> Sample:
     batch = CompositionBatch.from_amounts(
         torch.from_numpy(cations), torch.from_numpy(amounts).float(), torch.from_numpy(fluorine).float()
     )
-    usual, first = random.random(count) < 0.5, random.random(count) < 0.5
+    usual, first = random.random(count) < 0.5, random.random(count) < 1 / 3
     columns = (
         _log_uniform(random, count, *RANGES["rate_mA_g"]),
         np.where(first, 1, np.round(_log_uniform(random, count, *RANGES["cycle"]))),
@@ -151,6 +152,9 @@ def distil(
         settings: How.
         seed: Of starting weights, sample and order.
         progress: Called with the epochs done and their number.
+
+    Raises:
+        InputError: If the teachers say of every sampled cathode what none can hold.
     """
     taught = sample(settings.conditions, seed)
     window = taught.conditions.window()
@@ -159,6 +163,9 @@ def distil(
     state = _states(teachers, taught)
     charge, slope = _profiles(teachers, state, window, voltage)
     rows = _possible(charge).nonzero()[:, 0]
+    if not len(rows):
+        wrong = f"of every sampled cathode one of them says more than {MOST_CHARGE:g} mAh/g"
+        raise InputError(Problem("teachers", wrong, "Give the published weights."))
 
     def loss(students: Members, some: Tensor, _: torch.Generator) -> Tensor:
         some = rows[some]

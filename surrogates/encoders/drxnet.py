@@ -42,7 +42,7 @@ class DRXNetSettings:
         heads: Attention heads of each layer and of the pooling.
         hidden: Width of gates and messages.
         condition: Width of what rate and cycle become.
-        voltage: Width of the voltage's hidden layer, without `monotonic`.
+        voltage: Width of the hidden layers of the state network.
         steps: Redox steps that a profile is the sum of, with `monotonic`.
     """
 
@@ -82,7 +82,7 @@ class DRXNet(nn.Module):
         self.cycle_gate = Gate(width, settings.condition)
         self.fade = nn.Parameter(0.03 * torch.randn(width))
         self.charge: MonotonicCharge | FreeCharge = (
-            MonotonicCharge(width, settings.steps)
+            MonotonicCharge(width, settings.voltage, settings.steps)
             if settings.monotonic
             else FreeCharge(width, settings.voltage)
         )
@@ -301,12 +301,12 @@ class MonotonicCharge(nn.Module):
     weight is bound to a sign, which would make training stiff.
     """
 
-    def __init__(self, width: int, steps: int) -> None:
+    def __init__(self, width: int, hidden: int, steps: int) -> None:
         super().__init__()
-        self.from_window = nn.Linear(2, 2 * width, bias=False)
-        self.from_state = nn.Linear(width, 2 * width)
-        self.hidden = nn.Linear(2 * width, 2 * width)
-        self.out = nn.Linear(2 * width, 3 * steps)
+        self.from_window = nn.Linear(2, hidden, bias=False)
+        self.from_state = nn.Linear(width, hidden)
+        self.hidden = nn.Linear(hidden, hidden)
+        self.out = nn.Linear(hidden, 3 * steps)
         nn.init.normal_(self.out.weight, std=0.1 * width**-0.5)
         nn.init.zeros_(self.out.bias)
         self.register_buffer("even", torch.linspace(1.2, 5.0, steps))
