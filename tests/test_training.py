@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from surrogates.members import Members
-from surrogates.training import TrainingSettings, train
+from surrogates.training import TrainingSettings, optimise, train
 
 DRAW = torch.Generator().manual_seed(0)
 X = torch.rand(80, 2, generator=DRAW) * 2 - 1
@@ -150,3 +150,35 @@ def test_fewer_rows_than_a_batch_still_teach() -> None:
         before, _forward, Y[:10], trains, UNHEARD, replace(SETTINGS, batch_size=64, epochs=60), seed=0
     )
     assert (_error(after, torch.arange(10)) < 0.5 * _error(before, torch.arange(10))).all()
+
+
+def _mean_output(members: Members, rows: Tensor, _: torch.Generator) -> Tensor:
+    return members.each("forward", X[rows])[0].mean(1).sum()
+
+
+def test_what_does_not_learn_stays_as_it_is() -> None:
+    before, brief = _networks(), replace(SETTINGS, epochs=2)
+    after = optimise(
+        before,
+        _mean_output,
+        lambda members: torch.zeros(2),
+        80,
+        brief,
+        seed=0,
+        learns=lambda name: name.startswith("layers.2"),
+    )
+    for name, tensor in before.parameters.items():
+        assert torch.equal(after.parameters[name], tensor) != name.startswith("layers.2"), name
+        assert tensor.grad is None
+
+
+def test_of_epochs_with_one_error_the_last_is_kept() -> None:
+    seen: list[Tensor] = []
+
+    def error(members: Members) -> Tensor:
+        seen.append(members.parameters["layers.0.bias"].detach().clone())
+        return torch.zeros(2)
+
+    after = optimise(_networks(), _mean_output, error, 80, replace(SETTINGS, epochs=5), seed=0)
+    assert len(seen) > 1 and not torch.equal(seen[0], seen[-1])
+    assert torch.equal(after.parameters["layers.0.bias"], seen[-1])
