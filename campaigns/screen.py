@@ -19,8 +19,9 @@ from campaigns.config import load_yaml, resolve_job
 from campaigns.report import print_best, watched
 from campaigns.screen_config import ScreenConfig
 from campaigns.screen_record import ScreenRecord, ranked_table
-from surrogates.checkpoints import load_card, load_model, model_hash
+from surrogates.checkpoints import load_card, load_model
 from surrogates.errors import InputError, Problem
+from surrogates.model_directories import model_hash
 from surrogates.prediction import Model
 
 

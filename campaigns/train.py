@@ -20,12 +20,13 @@ from campaigns.config import load_yaml, resolve_job
 from campaigns.report import progress
 from campaigns.train_config import DataSource, SplitPlan, TrainConfig
 from surrogates.calibration import Scores, scores
-from surrogates.checkpoints import ModelCard, ScoreRow, card_of, check_free, save_model
+from surrogates.checkpoints import ModelCard, ScoreRow, card_of, save_model
 from surrogates.datasets import dataset, load_dataset
 from surrogates.ensemble import EnsembleSettings, check_trainable, fit_ensemble
 from surrogates.errors import InputError, Problem
 from surrogates.forest import Forest
 from surrogates.mixture_data import MixtureData
+from surrogates.model_directories import check_free
 from surrogates.splits import Split, random_splits, solvent_splits
 from surrogates.tables import read_mixtures
 

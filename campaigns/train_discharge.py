@@ -20,7 +20,7 @@ from campaigns.report import progress
 from campaigns.train import print_scores, train_to_directory, versions
 from campaigns.train_config import DistillationConfig, ProfileConfig, TrainConfig
 from surrogates import datasets
-from surrogates.checkpoints import check_free
+from surrogates.discharge_domain import published_domain
 from surrogates.discharge_models import (
     DISTILLED,
     PUBLISHED_NAME,
@@ -37,9 +37,10 @@ from surrogates.discharge_training import (
     profile_domain,
     score_profiles,
 )
-from surrogates.distillation import MOST_CHARGE, RANGES, STUDENT, compare, distil, domain_of
+from surrogates.distillation import MOST_CHARGE, RANGES, STUDENT, compare, distil
 from surrogates.encoders.drxnet_published import load_published
 from surrogates.members import Members
+from surrogates.model_directories import check_free
 from surrogates.splits import holdouts
 
 KINDS: Mapping[str, type[BaseModel]] = {
@@ -114,7 +115,7 @@ def distil_to_directory(
         name=DISTILLED,
         settings=STUDENT,
         members=len(students),
-        domain=domain_of(students, RANGES),
+        domain=published_domain(students, RANGES),
         data=data,
         seed=config.seed,
         versions=versions(),

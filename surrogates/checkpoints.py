@@ -1,20 +1,18 @@
-"""A model directory: `model.safetensors` with all tensors, `card.json` with all else."""
+"""The model directory of an ensemble for mixtures: what its tensors and its card hold."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.torch import load
 from torch import Tensor
 
 from surrogates.descriptors import descriptor_names
@@ -24,10 +22,9 @@ from surrogates.ensemble import EnsembleSettings, MixtureEnsemble
 from surrogates.errors import InputError, Problem
 from surrogates.features import MoleculeFeatures
 from surrogates.members import Members
+from surrogates.model_directories import WEIGHTS, read_card, unreadable, write_directory
 from surrogates.prediction import Calibration
 
-CardT = TypeVar("CardT", bound=BaseModel)
-WEIGHTS, CARD = "model.safetensors", "card.json"
 _FEATURES = ("shift", "scale", "centre", "components")
 _DOMAIN = ("solvent_scale", "salt_scale", "mixtures", "mixture_salt", "salts")
 
@@ -131,43 +128,6 @@ def save_model(ensemble: MixtureEnsemble, card: ModelCard, directory: Path) -> N
     write_directory(tensors, card, directory)
 
 
-def write_directory(tensors: Mapping[str, Tensor], card: BaseModel, directory: Path) -> None:
-    """Write tensors and a card as a model directory, whole or not at all.
-
-    Raises:
-        InputError: If something stands there already, or it cannot be written.
-    """
-    check_free(directory)
-    try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
-        try:
-            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, unfinished / WEIGHTS)
-            (unfinished / CARD).write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
-            unfinished.chmod(0o755)
-            os.replace(unfinished, directory)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
-    except OSError as error:
-        wrong = f"the model cannot be written here: {os.strerror(error.errno or 0)}"
-        raise InputError(Problem(str(directory), wrong, "Give another directory.")) from None
-
-
-def check_free(directory: Path) -> None:
-    """Check that a model directory can be written: nothing stands there, or an empty directory.
-
-    Raises:
-        InputError: If something stands there, or nothing can be written there.
-    """
-    if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
-        wrong = "something stands here already; an empty or new directory was expected"
-        raise InputError(Problem(str(directory), wrong, "Give another directory, or move this one away."))
-    place = next(parent for parent in directory.absolute().parents if parent.exists())
-    if not place.is_dir() or not os.access(place, os.W_OK):
-        what = "cannot be written to" if place.is_dir() else "is a file, not a directory"
-        raise InputError(Problem(str(directory), f"{place} {what}", "Give another directory."))
-
-
 def load_card(directory: Path) -> ModelCard:
     """Read the card of a model directory.
 
@@ -175,22 +135,6 @@ def load_card(directory: Path) -> ModelCard:
         InputError: If it is missing or is not a card.
     """
     return read_card(directory, ModelCard)
-
-
-def read_card(directory: Path, card_type: type[CardT]) -> CardT:
-    """Read a card of some type.
-
-    Raises:
-        InputError: If it is missing or is no such card.
-    """
-    path = directory / CARD
-    try:
-        return card_type.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise unreadable(path, os.strerror(error.errno or 0)) from None
-    except ValidationError as error:
-        wrong = (f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors())
-        raise unreadable(path, "; ".join(wrong)) from None
 
 
 def load_model(directory: Path) -> MixtureEnsemble:
@@ -237,21 +181,6 @@ def load_model(directory: Path) -> MixtureEnsemble:
     )
 
 
-def model_hash(directory: Path) -> str:
-    """Return the sha256 over the names and bytes of a model directory's two files.
-
-    Raises:
-        InputError: If one is missing or cannot be read.
-    """
-    digest = hashlib.sha256()
-    for path in (directory / CARD, directory / WEIGHTS):
-        try:
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
-        except OSError as error:
-            raise unreadable(path, os.strerror(error.errno or 0)) from None
-    return digest.hexdigest()
-
-
 def _check_shapes(tensors: Mapping[str, Tensor], card: ModelCard) -> None:
     """Check the tensors of features and domain; those of members are checked against the network.
 
@@ -290,9 +219,3 @@ def _detached(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _descriptors_hash() -> str:
     return hashlib.sha256(json.dumps(descriptor_names()).encode()).hexdigest()
-
-
-def unreadable(path: Path, why: str) -> InputError:
-    """Return the error of a file that is missing or damaged."""
-    mend = "Give a directory that `activelearn train` wrote, or train the model again."
-    return InputError(Problem(str(path), f"cannot be read as part of a model: {why}", mend))

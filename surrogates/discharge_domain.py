@@ -8,9 +8,18 @@ import torch
 from torch import Tensor
 
 from surrogates.composition_batches import CompositionBatch, CompositionTable, Conditions
+from surrogates.compositions import charges_of
 from surrogates.conditions import Ranges
+from surrogates.discharge import embed_compositions
 from surrogates.members import Members
 
+LITHIUM, MANGANESE = "Li", "Mn"
+METALS = ("Mg", "Al", "Ti", "V", "Cr", "Mn", "Fe", "Co", "Ni", "Zr", "Nb", "Mo", "W")
+"""Of the published data, after the list in drxnet/data/processor.py of zhongpc/drxnet."""
+LITHIUM_AMOUNT = (1.0, 1.35)
+FLUORINE_AMOUNT = (0.0, 0.7)
+USUAL = (20.0, 1.5, 4.8, 1.0)
+"""Rate, mA/g, window, V, and cycle of most tests."""
 QUANTILE = 0.95
 _AT_ONCE = 4096
 _ROUNDING = 1e-4
@@ -87,3 +96,39 @@ def spread(members: Members, embedding: Tensor, condition: tuple[float, float, f
 def spread_limit(members: Members, embedding: Tensor, condition: tuple[float, float, float, float]) -> float:
     """Return the spread that 95 % of known cathodes do not exceed, mAh/g; arguments as of `spread`."""
     return float(torch.quantile(spread(members, embedding, condition), QUANTILE))
+
+
+def published_domain(members: Members, ranges: Ranges) -> DischargeDomain:
+    """Return what the published networks, or students of theirs, know, `ranges` being of their conditions.
+
+    Their data are not public. Known are the elements, and that the data hold many cathodes of Li, Mn, O and
+    F, which the paper maps; so the members' spread over that map tells what agreement is.
+    """
+    table, batch = manganese_oxyfluorides()
+    return DischargeDomain(
+        cations=(LITHIUM, *METALS),
+        lithium=LITHIUM_AMOUNT,
+        fluorine=FLUORINE_AMOUNT,
+        ranges=ranges,
+        condition=USUAL,
+        spread_mAh_g=spread_limit(members, embed_compositions(members, table, batch), USUAL),
+        origin="cations: the published script's list of elements; amounts: those sampled to teach; "
+        "spread: 95 % of the Li-Mn-O-F cathodes between these amounts stay below it",
+    )
+
+
+def manganese_oxyfluorides() -> tuple[CompositionTable, CompositionBatch]:
+    """Return charge-balanced cathodes of Li, Mn, O and F on an even grid of the sampled amounts."""
+    lithium, fluorine = (
+        grid.flatten()
+        for grid in torch.meshgrid(
+            torch.linspace(*LITHIUM_AMOUNT, 15), torch.linspace(*FLUORINE_AMOUNT, 15), indexing="ij"
+        )
+    )
+    amounts = torch.stack([lithium, 2 - lithium], dim=1)
+    charge = (4 - fluorine - lithium) / (2 - lithium)
+    lowest, highest = charges_of(MANGANESE)
+    kept = (charge >= lowest) & (charge <= highest + _ROUNDING)
+    cations = torch.tensor([[0, 1]]).expand(int(kept.sum()), 2)
+    batch = CompositionBatch.from_amounts(cations, amounts[kept], fluorine[kept])
+    return CompositionTable.of((LITHIUM, MANGANESE)), batch

@@ -16,15 +16,14 @@ from safetensors.torch import load
 from torch import Tensor
 
 from surrogates import datasets
-from surrogates.checkpoints import WEIGHTS, read_card, unreadable, write_directory
 from surrogates.composition_batches import CompositionBatch, CompositionTable
 from surrogates.conditions import PUBLISHED_RANGES
-from surrogates.discharge_domain import DischargeDomain
-from surrogates.distillation import domain_of
+from surrogates.discharge_domain import DischargeDomain, published_domain
 from surrogates.encoders.drxnet import PUBLISHED, DRXNet, DRXNetSettings
 from surrogates.encoders.drxnet_published import load_published
 from surrogates.errors import InputError, Problem
 from surrogates.members import Members
+from surrogates.model_directories import WEIGHTS, read_card, unreadable, write_directory
 
 DISTILLED, PUBLISHED_NAME = "drxnet-distilled", "drxnet-published"
 _PREFIX = "members."
@@ -111,7 +110,7 @@ def published_model(data_dir: Path | None = None) -> DischargeEnsemble:
         name=PUBLISHED_NAME,
         settings=PUBLISHED,
         members=len(members),
-        domain=domain_of(members, PUBLISHED_RANGES),
+        domain=published_domain(members, PUBLISHED_RANGES),
         data={"source": entry.what, "licence": entry.licence, "citation": entry.citation}
         | {"url": [file.url for file in entry.files], "sha256": [file.sha256 for file in entry.files]},
         seed=0,

@@ -21,18 +21,13 @@ from surrogates.composition_batches import CompositionBatch, CompositionTable, C
 from surrogates.compositions import charges_of
 from surrogates.conditions import Ranges
 from surrogates.discharge import embed_compositions
-from surrogates.discharge_domain import DischargeDomain, spread_limit
+from surrogates.discharge_domain import FLUORINE_AMOUNT, LITHIUM, LITHIUM_AMOUNT, MANGANESE, METALS
 from surrogates.encoders.drxnet import DRXNet, DRXNetSettings
 from surrogates.errors import InputError, Problem
 from surrogates.members import Members
 from surrogates.training import TrainingSettings, optimise
 
 STUDENT = DRXNetSettings(log_conditions=False, voltage=96, steps=32)
-LITHIUM, MANGANESE = "Li", "Mn"
-METALS = ("Mg", "Al", "Ti", "V", "Cr", "Mn", "Fe", "Co", "Ni", "Zr", "Nb", "Mo", "W")
-"""Of the published data, after the list in drxnet/data/processor.py of zhongpc/drxnet."""
-LITHIUM_AMOUNT = (1.0, 1.35)
-FLUORINE_AMOUNT = (0.0, 0.7)
 MOST_METALS = 6
 RANGES: Ranges = {
     "rate_mA_g": (5.0, 1000.0),
@@ -41,8 +36,6 @@ RANGES: Ranges = {
     "cycle": (1.0, 50.0),
 }
 """Of the sampled conditions."""
-USUAL = (20.0, 1.5, 4.8, 1.0)
-"""Rate, mA/g, window, V, and cycle of most tests."""
 MOST_CHARGE = 500.0
 """A capacity that no such cathode can have, mAh/g: the lightest would have to give off all its lithium. Where
 a teacher says more, which one of the five does at late cycles, nothing is taught and nothing is compared."""
@@ -50,7 +43,6 @@ _MANGANESE_ONLY = 0.1
 """Share of the sample from the Li-Mn-O-F space, of which a bundled job makes a map."""
 _POINTS = 16
 _AT_ONCE = 512
-_ROUNDING = 1e-4
 _TAUGHT = "charge."
 """What the names of the state network's parameters start with."""
 _SLOPE_BETA = 10.0
@@ -185,42 +177,6 @@ def distil(
         progress,
         learns=lambda name: name.startswith(_TAUGHT),
     )
-
-
-def domain_of(members: Members, ranges: Ranges) -> DischargeDomain:
-    """Return what the published networks, or students of theirs, know, `ranges` being of their conditions.
-
-    Their data are not public. Known are the elements, and that the data hold many cathodes of Li, Mn, O and
-    F, which the paper maps; so the members' spread over that map tells what agreement is.
-    """
-    table, batch = manganese_oxyfluorides()
-    return DischargeDomain(
-        cations=(LITHIUM, *METALS),
-        lithium=LITHIUM_AMOUNT,
-        fluorine=FLUORINE_AMOUNT,
-        ranges=ranges,
-        condition=USUAL,
-        spread_mAh_g=spread_limit(members, embed_compositions(members, table, batch), USUAL),
-        origin="cations: the published script's list of elements; amounts: those sampled to teach; "
-        "spread: 95 % of the Li-Mn-O-F cathodes between these amounts stay below it",
-    )
-
-
-def manganese_oxyfluorides() -> tuple[CompositionTable, CompositionBatch]:
-    """Return charge-balanced cathodes of Li, Mn, O and F on an even grid of the sampled amounts."""
-    lithium, fluorine = (
-        grid.flatten()
-        for grid in torch.meshgrid(
-            torch.linspace(*LITHIUM_AMOUNT, 15), torch.linspace(*FLUORINE_AMOUNT, 15), indexing="ij"
-        )
-    )
-    amounts = torch.stack([lithium, 2 - lithium], dim=1)
-    charge = (4 - fluorine - lithium) / (2 - lithium)
-    lowest, highest = charges_of(MANGANESE)
-    kept = (charge >= lowest) & (charge <= highest + _ROUNDING)
-    cations = torch.tensor([[0, 1]]).expand(int(kept.sum()), 2)
-    batch = CompositionBatch.from_amounts(cations, amounts[kept], fluorine[kept])
-    return CompositionTable.of((LITHIUM, MANGANESE)), batch
 
 
 @dataclass(frozen=True)

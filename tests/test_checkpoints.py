@@ -11,18 +11,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from surrogates.checkpoints import (
-    CARD,
-    WEIGHTS,
     ModelCard,
     ScoreRow,
     card_of,
-    check_free,
     load_card,
     load_model,
-    model_hash,
     save_model,
 )
 from surrogates.errors import InputError
+from surrogates.model_directories import CARD, WEIGHTS, model_hash
 from tests.synthetic_mixtures import SETTINGS, small_ensemble, synthetic_data
 
 MEND = "Give a directory that `activelearn train` wrote, or train the model again."
@@ -53,12 +50,6 @@ def test_a_model_comes_back_as_it_was(saved: Path) -> None:
 def test_nothing_else_is_left_beside_the_model(saved: Path) -> None:
     assert [path.name for path in saved.parent.iterdir()] == ["model"]
     assert sorted(path.name for path in saved.iterdir()) == [CARD, WEIGHTS]
-
-
-def test_the_hash_sees_every_byte(saved: Path) -> None:
-    before = model_hash(saved)
-    (saved / CARD).write_text((saved / CARD).read_text() + "\n")
-    assert model_hash(saved) != before
 
 
 def test_nothing_is_overwritten(saved: Path) -> None:
@@ -129,16 +120,6 @@ def test_other_descriptors_are_refused(saved: Path) -> None:
     assert str(refused.value) == (
         f"{saved}: this RDKit computes other descriptors than the one the model was trained with. "
         "Install rdkit 1, or train again."
-    )
-
-
-def test_a_place_that_cannot_hold_a_directory_is_found_before_training(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("mine")
-    out = tmp_path / "notes.txt" / "model"
-    with pytest.raises(InputError) as refused:
-        check_free(out)
-    assert str(refused.value) == (
-        f"{out}: {tmp_path / 'notes.txt'} is a file, not a directory. Give another directory."
     )
 
 

@@ -8,8 +8,17 @@ import pytest
 import torch
 
 from surrogates.composition_batches import CompositionBatch, CompositionTable, Conditions, read_formulas
+from surrogates.conditions import PUBLISHED_RANGES
 from surrogates.discharge import embed_compositions
-from surrogates.discharge_domain import DischargeDomain, spread, spread_limit
+from surrogates.discharge_domain import (
+    METALS,
+    USUAL,
+    DischargeDomain,
+    manganese_oxyfluorides,
+    published_domain,
+    spread,
+    spread_limit,
+)
 from surrogates.encoders.drxnet import DRXNetSettings
 from surrogates.members import Members
 from tests.synthetic_compositions import network
@@ -105,3 +114,20 @@ def test_the_spread_is_the_members_standard_deviation(
     assert spread_limit(members, embedding, CONDITION) == pytest.approx(
         torch.quantile(expected, 0.95).item(), rel=1e-4
     )
+
+
+def test_manganese_oxyfluorides_balance() -> None:
+    table, batch = manganese_oxyfluorides()
+    charge = (4 - 2 * batch.fluorine - 2 * batch.weights[:, 0]) / (2 * batch.weights[:, 1])
+    assert table.elements == ("Li", "Mn")
+    assert len(batch) > 100
+    assert ((charge > 2 - 1e-3) & (charge < 4 + 1e-3)).all()
+
+
+def test_the_domain_is_that_of_the_manganese_map(members: Members) -> None:
+    table, batch = manganese_oxyfluorides()
+    domain = published_domain(members, PUBLISHED_RANGES)
+    found = spread(members, embed_compositions(members, table, batch), USUAL)
+    assert 0.94 < (found <= domain.spread_mAh_g).float().mean() < 0.96
+    assert set(domain.cations) == {"Li", *METALS}
+    assert domain.ranges == PUBLISHED_RANGES

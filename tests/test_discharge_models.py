@@ -14,11 +14,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from surrogates import datasets
-from surrogates.checkpoints import CARD, WEIGHTS
 from surrogates.composition_batches import read_formulas
 from surrogates.datasets import dataset
 from surrogates.discharge import embed_compositions
-from surrogates.discharge_domain import DischargeDomain
+from surrogates.discharge_domain import METALS, DischargeDomain
 from surrogates.discharge_models import (
     DischargeCard,
     DischargeEnsemble,
@@ -26,11 +25,12 @@ from surrogates.discharge_models import (
     load_discharge_model,
     save_discharge_model,
 )
-from surrogates.distillation import METALS, compare
+from surrogates.distillation import compare
 from surrogates.encoders.drxnet import DRXNetSettings
 from surrogates.encoders.drxnet_published import MEMBERS, load_published
 from surrogates.errors import InputError
 from surrogates.members import Members
+from surrogates.model_directories import CARD, WEIGHTS
 from tests.benchmarks import published_discharge as loop
 from tests.synthetic_compositions import network
 

@@ -12,20 +12,14 @@ from scipy.stats import spearmanr
 
 from surrogates import distillation
 from surrogates.compositions import charges_of
-from surrogates.conditions import PUBLISHED_RANGES
-from surrogates.discharge import embed_compositions
-from surrogates.discharge_domain import spread
+from surrogates.discharge_domain import METALS
 from surrogates.distillation import (
-    METALS,
     MOST_CHARGE,
     RANGES,
     STUDENT,
-    USUAL,
     DistillationSettings,
     compare,
     distil,
-    domain_of,
-    manganese_oxyfluorides,
     sample,
 )
 from surrogates.encoders.drxnet import PUBLISHED, DRXNet
@@ -84,14 +78,6 @@ def test_a_sample_covers_what_it_should_and_is_its_seeds() -> None:
     assert 0.3 < (some.conditions.cycle == 1).float().mean() < 0.45
     assert torch.equal(some.batch.weights, again.batch.weights)
     assert not torch.equal(some.batch.fluorine, other.batch.fluorine)
-
-
-def test_manganese_oxyfluorides_balance() -> None:
-    table, batch = manganese_oxyfluorides()
-    charge = (4 - 2 * batch.fluorine - 2 * batch.weights[:, 0]) / (2 * batch.weights[:, 1])
-    assert table.elements == ("Li", "Mn")
-    assert len(batch) > 100
-    assert ((charge > 2 - 1e-3) & (charge < 4 + 1e-3)).all()
 
 
 def test_only_the_state_network_is_taught(teachers: Members, students: Members) -> None:
@@ -180,12 +166,3 @@ def test_what_no_cathode_can_hold_is_neither_taught_nor_compared(teachers: Membe
     assert str(error.value) == (
         "teachers: of every sampled cathode one of them says more than 500 mAh/g. Give the published weights."
     )
-
-
-def test_the_domain_is_that_of_the_manganese_map(teachers: Members) -> None:
-    table, batch = manganese_oxyfluorides()
-    domain = domain_of(teachers, PUBLISHED_RANGES)
-    found = spread(teachers, embed_compositions(teachers, table, batch), USUAL)
-    assert 0.94 < (found <= domain.spread_mAh_g).float().mean() < 0.96
-    assert set(domain.cations) == {"Li", *METALS}
-    assert domain.ranges == PUBLISHED_RANGES

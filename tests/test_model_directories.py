@@ -1,0 +1,73 @@
+"""Model directories of any kind: whole or not there, hashed, and read as the kind that they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from pydantic import BaseModel
+from safetensors.torch import load_file
+
+from surrogates.errors import InputError
+from surrogates.model_directories import CARD, WEIGHTS, check_free, model_hash, read_card, write_directory
+
+
+class Card(BaseModel):
+    name: str
+
+
+class OtherCard(BaseModel):
+    size: int
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    out = tmp_path / "new" / "model"
+    write_directory({"w": torch.arange(6.0).reshape(2, 3).T}, Card(name="mine"), out)
+    return out
+
+
+def test_tensors_and_card_come_back(saved: Path) -> None:
+    assert read_card(saved, Card) == Card(name="mine")
+    assert torch.equal(load_file(saved / WEIGHTS)["w"], torch.tensor([[0.0, 3], [1, 4], [2, 5]]))
+    assert [path.name for path in saved.parent.iterdir()] == ["model"]
+
+
+def test_a_card_of_another_kind_is_refused(saved: Path) -> None:
+    with pytest.raises(InputError) as refused:
+        read_card(saved, OtherCard)
+    assert str(refused.value) == (
+        f"{saved / CARD}: cannot be read as part of a model: size: Field required. "
+        "Give a directory that `activelearn train` wrote, or train the model again."
+    )
+
+
+def test_what_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(InputError) as refused:
+        write_directory({"w": torch.zeros(1)}, Card(name="mine"), tmp_path / "model")
+    assert str(refused.value) == (
+        f"{tmp_path / 'model'}: the model cannot be written here: No space left on device. "
+        "Give another directory."
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_hash_sees_every_byte(saved: Path) -> None:
+    before = model_hash(saved)
+    (saved / CARD).write_text((saved / CARD).read_text() + "\n")
+    assert model_hash(saved) != before
+
+
+def test_a_place_that_cannot_hold_a_directory_is_found_before_training(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    out = tmp_path / "notes.txt" / "model"
+    with pytest.raises(InputError) as refused:
+        check_free(out)
+    assert str(refused.value) == (
+        f"{out}: {tmp_path / 'notes.txt'} is a file, not a directory. Give another directory."
+    )
