@@ -23,8 +23,9 @@ from surrogates.text_tables import Findings, TextTable, nearest, read_text, rena
 POINTS = 100
 """Of a profile, evenly between its lowest and highest voltage."""
 FEWEST_POINTS = 10
-_SMOOTHING = 10.0
-"""Sum of squared residuals, (mAh/g)^2, that the spline may leave: that of the published script."""
+_SMOOTHING = 0.1
+"""Mean of squared residuals, (mAh/g)^2, that the spline may leave: in sum the 10 of the published script
+for 100 points. The script leaves 10 whatever the number; noise on more points would then enter the slope."""
 _NOISE_MAH_G = 0.5
 """By how much the charge may fall as the voltage falls before the profile counts as not monotonic."""
 _BEYOND_V = 0.05
@@ -206,7 +207,8 @@ def _resampled(profiles: list[pd.DataFrame], table: TextTable) -> ProfileData:
     splines: list[UnivariateSpline] = []
     for profile in profiles:
         ordered = profile.sort_values("voltage_V")
-        splines.append(UnivariateSpline(ordered["voltage_V"], ordered["charge_mAh_g"], s=_SMOOTHING))
+        smoothing = _SMOOTHING * max(len(ordered), POINTS)
+        splines.append(UnivariateSpline(ordered["voltage_V"], ordered["charge_mAh_g"], s=smoothing))
     voltage = np.stack([np.linspace(p["voltage_V"].min(), p["voltage_V"].max(), POINTS) for p in profiles])
     charge = np.stack([spline(volts) for spline, volts in zip(splines, voltage, strict=True)])
     slope = np.stack([spline(volts, nu=1) for spline, volts in zip(splines, voltage, strict=True)])

@@ -42,6 +42,15 @@ def test_raw_profiles_are_resampled(data: ProfileData) -> None:
     assert data.conditions.cycle.tolist() == [1, 2, 3] * 4
 
 
+def test_noise_on_many_points_stays_out_of_the_slope(tmp_path: Path) -> None:
+    rows = table(FORMULAS[:1], cycles=1, points=2000)
+    rows["Qii"] += np.random.default_rng(0).uniform(-0.2, 0.2, 2000)
+    data = read_profiles(write(tmp_path, rows))
+    voltage = data.voltage[0].double().numpy()
+    slope = np.gradient(charge(voltage, FORMULAS[0], 1), voltage)
+    assert np.abs(data.slope[0].numpy() - slope).mean() < 2
+
+
 def test_rising_and_falling_voltages_are_one(data: ProfileData, tmp_path: Path) -> None:
     rising = read_profiles(write(tmp_path, table().iloc[::-1]))
     order = [11 - row for row in range(12)]

@@ -22,7 +22,7 @@ from surrogates.members import Members
 from tests.synthetic_profiles import table, write
 
 SMALL = DRXNetSettings(layers=1, heads=1, hidden=8, voltage=16, steps=8)
-SETTINGS = ProfileSettings(members=2, steps=150, network=SMALL)
+SETTINGS = ProfileSettings(members=2, steps=80, learning_rate=1e-2, network=SMALL)
 ALL = torch.arange(12)
 
 
