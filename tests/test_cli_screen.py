@@ -54,7 +54,7 @@ def test_the_options_reach_the_screen(monkeypatch: pytest.MonkeyPatch, tmp_path:
     [
         (
             ["electrolites"],
-            'job "electrolites": no bundled job has this name; there are electrolytes, '
+            'job "electrolites": no bundled job has this name; there are drxnet-distilled, electrolytes, '
             'molsets-conductivity. Did you mean "electrolytes"? To name a file of your own, '
             "give its path: electrolites.yaml or ./electrolites.",
         ),
