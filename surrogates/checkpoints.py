@@ -219,10 +219,17 @@ def load_model(directory: Path) -> MixtureEnsemble:
 
 
 def model_hash(directory: Path) -> str:
-    """Return the sha256 over the names and bytes of a model directory's two files."""
+    """Return the sha256 over the names and bytes of a model directory's two files.
+
+    Raises:
+        InputError: If one is missing or cannot be read.
+    """
     digest = hashlib.sha256()
-    for name in (CARD, WEIGHTS):
-        digest.update(name.encode() + b"\0" + (directory / name).read_bytes())
+    for path in (directory / CARD, directory / WEIGHTS):
+        try:
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+        except OSError as error:
+            raise _unreadable(path, os.strerror(error.errno or 0)) from None
     return digest.hexdigest()
 
 

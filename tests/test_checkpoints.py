@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,14 +70,32 @@ def test_nothing_is_overwritten(saved: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("name", "reader"), [(CARD, load_card), (CARD, load_model), (WEIGHTS, load_model)])
-def test_a_missing_file_is_named(saved: Path, name: str, reader: object) -> None:
+@pytest.mark.parametrize(
+    ("name", "reader"),
+    [
+        (CARD, load_card),
+        (CARD, load_model),
+        (CARD, model_hash),
+        (WEIGHTS, load_model),
+        (WEIGHTS, model_hash),
+    ],
+)
+def test_a_missing_file_is_named(saved: Path, name: str, reader: Callable[[Path], object]) -> None:
     (saved / name).unlink()
     with pytest.raises(InputError) as refused:
-        reader(saved)  # type: ignore[operator]
+        reader(saved)
     path = saved / name
     assert str(refused.value) == (
         f"{path}: cannot be read as part of a model: No such file or directory. {MEND}"
+    )
+
+
+@pytest.mark.parametrize("reader", [load_card, load_model, model_hash])
+def test_a_missing_directory_is_named(tmp_path: Path, reader: Callable[[Path], object]) -> None:
+    with pytest.raises(InputError) as refused:
+        reader(tmp_path / "nowhere")
+    assert str(refused.value) == (
+        f"{tmp_path / 'nowhere' / CARD}: cannot be read as part of a model: No such file or directory. {MEND}"
     )
 
 
