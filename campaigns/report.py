@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Hashable, Iterator, Mapping
+from collections.abc import Callable, Generator, Hashable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from time import monotonic
 from typing import Any
 
@@ -15,11 +16,12 @@ from rich.table import Table
 from activelearn.screening import Standing
 
 LINE_EVERY_S = 5.0
+RATE_OVER_S = 600.0  # a split may take longer than the 30 s over which rich takes its rate
 Shown = Generator[Standing, None, None]  # to be closed, so that an interrupt leaves the terminal as it was
 
 
 def watched(standings: Iterator[Standing], done: int, total: int, console: Console) -> Shown:
-    """Pass the standings on and show how far they are: a bar on a terminal, else a line now and then.
+    """Pass the standings on and show how far they are.
 
     Args:
         standings: A screen that runs.
@@ -27,39 +29,67 @@ def watched(standings: Iterator[Standing], done: int, total: int, console: Conso
         total: Candidates of the space.
         console: Where to show it.
     """
-    return (_on_a_bar if console.is_terminal else _in_lines)(standings, done, total, console)
+    with progress(console, "candidates", total, done) as told:
+        for standing in standings:
+            told(standing.candidates)
+            yield standing
 
 
-def _on_a_bar(standings: Iterator[Standing], done: int, total: int, console: Console) -> Shown:
+def progress(
+    console: Console, unit: str, total: int, done: int = 0
+) -> AbstractContextManager[Callable[[int], None]]:
+    """Show rate and time left of some work: a bar on a terminal, else a line now and then and at the end.
+
+    Args:
+        console: Where to show it.
+        unit: What is counted, in the plural.
+        total: How many there are.
+        done: How many were done before.
+
+    Returns:
+        To be entered; gives what is called with the number that is done.
+    """
+    return (_on_a_bar if console.is_terminal else _in_lines)(console, unit, total, done)
+
+
+@contextmanager
+def _on_a_bar(console: Console, unit: str, total: int, done: int) -> Iterator[Callable[[int], None]]:
     columns = (
-        TextColumn("screening"),
+        TextColumn(unit),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
     started = monotonic()
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=total, completed=done, rate="")
-        for standing in standings:
-            rate = (standing.candidates - done) / (monotonic() - started)
-            progress.update(task, completed=standing.candidates, rate=f"{rate:,.0f}/s")
-            yield standing
+    with Progress(*columns, console=console, speed_estimate_period=RATE_OVER_S) as bar:
+        task = bar.add_task("", total=total, completed=done, rate="")
+
+        def told(now_done: int) -> None:
+            rate = (now_done - done) / (monotonic() - started)
+            bar.update(task, completed=now_done, rate=_per_second(rate))
+
+        yield told
 
 
-def _in_lines(standings: Iterator[Standing], done: int, total: int, console: Console) -> Shown:
+@contextmanager
+def _in_lines(console: Console, unit: str, total: int, done: int) -> Iterator[Callable[[int], None]]:
     started = shown = monotonic()
-    for standing in standings:
+
+    def told(now_done: int) -> None:
+        nonlocal shown
         now = monotonic()
-        if now - shown >= LINE_EVERY_S or standing.candidates == total:
-            rate = (standing.candidates - done) / (now - started)
-            console.print(
-                f"{standing.candidates:,} of {total:,} candidates, {rate:,.0f}/s, "
-                f"{(total - standing.candidates) / rate:,.0f} s left",
-                soft_wrap=True,
-            )
+        if now - shown >= LINE_EVERY_S or now_done == total:
+            rate = (now_done - done) / (now - started)
+            words = f"{now_done:,} of {total:,} {unit}, {_per_second(rate)}"
+            console.print(f"{words}, {(total - now_done) / rate:,.0f} s left", soft_wrap=True)
             shown = now
-        yield standing
+
+    yield told
+
+
+def _per_second(rate: float) -> str:
+    return f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s"
 
 
 def print_best(ranked: pd.DataFrame, target: str, total: int, console: Console) -> None:

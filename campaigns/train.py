@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean, pstdev
@@ -15,10 +14,10 @@ import torch
 from joblib import Parallel, delayed
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from campaigns.config import load_yaml, resolve_job
+from campaigns.report import progress
 from campaigns.train_config import DataSource, SplitPlan, TrainConfig
 from surrogates.calibration import Scores, scores
 from surrogates.checkpoints import ModelCard, ScoreRow, card_of, check_free, save_model
@@ -68,8 +67,8 @@ def train_to_directory(job: str, out: Path, data_dir: Path | None, console: Cons
         check_trainable(data, split.train, settings)
     rows = _judge(data, splits, settings, console)
     torch.set_num_threads(1)  # as on the splits: the numbers do not depend on the machine's cores
-    with _progress(console, "the model, on all rows") as told:
-        ensemble = fit_ensemble(data, everything, settings, config.seed, told)
+    with progress(console, "epochs of the final fit", settings.training.epochs) as told:
+        ensemble = fit_ensemble(data, everything, settings, config.seed, lambda done, of: told(done))
     card = card_of(ensemble, settings, _facts(config.data, data), config.seed, versions(), rows)
     save_model(ensemble, card, out)
     return card
@@ -124,11 +123,13 @@ def _judge(
     judged = Parallel(n_jobs=-1, return_as="generator")(
         delayed(_judge_split)(data, split, settings) for split in splits
     )
-    for number, (split, both) in enumerate(zip(splits, judged, strict=True), 1):
-        for model, its_scores in both.items():
-            found.setdefault((split.name, model), []).append(its_scores)
-        errors = ", ".join(f"{model} {its_scores.mae:.3f}" for model, its_scores in both.items())
-        console.print(f"split {number} of {len(splits)} ({split.name}), MAE: {errors}", soft_wrap=True)
+    with progress(console, "splits", len(splits)) as told:
+        for number, (split, both) in enumerate(zip(splits, judged, strict=True), 1):
+            for model, its_scores in both.items():
+                found.setdefault((split.name, model), []).append(its_scores)
+            errors = ", ".join(f"{model} {its_scores.mae:.3f}" for model, its_scores in both.items())
+            console.print(f"split {number} ({split.name}), MAE: {errors}", soft_wrap=True)
+            told(number)
     return tuple(_summed_up(kind, model, each) for (kind, model), each in found.items())
 
 
@@ -170,13 +171,3 @@ def _facts(source: DataSource, data: MixtureData) -> dict[str, Any]:
         entry = dataset(source.dataset)
         facts |= {"name": entry.name, "licence": entry.licence, "citation": entry.citation, "url": entry.url}
     return facts | {"columns": source.columns, "units": source.units, "report": list(data.report)}
-
-
-@contextmanager
-def _progress(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show epochs as a bar on a terminal; where output is piped, a line at the end."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)
-    console.print(f"trained: {what}", markup=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,8 @@ def test_a_users_csv_becomes_a_model_that_screens(
     said = capsys.readouterr()
     assert "forest" in said.out and "ensemble" in said.out and "MAE" in said.out
     assert "298.15" in said.err, "a missing temperature is told"
+    for done in ("2 of 2 splits", "2 of 2 epochs of the final fit"):
+        assert re.search(rf"^{done}, [\d.]+/s, 0 s left$", said.err, re.MULTILINE)
     card = load_card(model)
     assert {(row.splits, row.model) for row in card.scores} == {
         ("random", "ensemble"),

@@ -40,3 +40,24 @@ def test_a_terminal_gets_a_bar_with_rate_and_time_left(monkeypatch: pytest.Monke
     assert "8000/8000" in text
     assert "438/s" in text
     assert "0:00:00" in text
+
+
+def epochs_shown(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> str:
+    clock = [0.0]
+    monkeypatch.setattr(report, "monotonic", lambda: clock[0])
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=100)
+    with report.progress(console, "epochs", total=3) as told:
+        for done in (1, 2, 3):
+            clock[0] += 8.0
+            told(done)
+    return console.file.getvalue()
+
+
+def test_slow_work_shows_more_than_a_rate_of_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert epochs_shown(monkeypatch, terminal=False).splitlines() == [
+        "1 of 3 epochs, 0.12/s, 16 s left",
+        "2 of 3 epochs, 0.12/s, 8 s left",
+        "3 of 3 epochs, 0.12/s, 0 s left",
+    ]
+    bar = epochs_shown(monkeypatch, terminal=True)
+    assert "epochs" in bar and "3/3" in bar and "0.12/s" in bar
