@@ -29,26 +29,31 @@ def list_all(data_dir: DataDir = None) -> None:
     for entry in DATASETS:
         copy = local_copy(entry, data_dir)
         where = str(copy) if copy else "none yet"
-        table.add_row(entry.name, f"{entry.rows:,}", entry.what, entry.licence, entry.citation, where)
+        rows = "none" if entry.rows is None else f"{entry.rows:,}"
+        table.add_row(entry.name, rows, entry.what, entry.licence, entry.citation, where)
     Console().print(table)
 
 
 @app.command()
 def fetch(name: Name, data_dir: DataDir = None) -> None:
-    """Print where a checked copy lies; download it into the user's cache if there is none."""
+    """Print where checked copies lie; download into the user's cache what is missing."""
     from surrogates import datasets
 
-    typer.echo(datasets.fetch(datasets.dataset(name), data_dir))
+    entry = datasets.dataset(name)
+    folder = datasets.fetch(entry, data_dir)
+    for file in entry.files:
+        typer.echo(folder / file.name)
 
 
 @app.command()
 def check(name: Name, data_dir: DataDir = None) -> None:
-    """Check the hash of a copy, read it, and report what was done to how many rows."""
+    """Check the hash of each file, read them, and report what was done to how many rows."""
     from surrogates import datasets
 
     entry = datasets.dataset(name)
-    path = datasets.fetch(entry, data_dir)
-    data = entry.load(path)
-    typer.echo(f"{path}\nsha256 {data.sha256}, as published")
-    for line in data.report:
-        typer.echo(f"- {line}")
+    folder = datasets.fetch(entry, data_dir)
+    for file in entry.files:
+        typer.echo(f"{folder / file.name}\nsha256 {file.sha256}, as published")
+    if entry.load is not None:
+        for line in entry.load(folder).report:
+            typer.echo(f"- {line}")

@@ -169,5 +169,6 @@ def _facts(source: DataSource, data: MixtureData) -> dict[str, Any]:
     facts: dict[str, Any] = {"source": data.source, "sha256": data.sha256, "rows": len(data)}
     if source.dataset is not None:
         entry = dataset(source.dataset)
-        facts |= {"name": entry.name, "licence": entry.licence, "citation": entry.citation, "url": entry.url}
+        facts |= {"name": entry.name, "licence": entry.licence, "citation": entry.citation}
+        facts["url"] = " ".join(file.url for file in entry.files)
     return facts | {"columns": source.columns, "units": source.units, "report": list(data.report)}

@@ -1,4 +1,4 @@
-"""Public data sets: where they are, whether a copy is the right one, and how it is read."""
+"""Public data sets: where they are, whether a copy is the right one, and how they are read."""
 
 from __future__ import annotations
 
@@ -20,35 +20,48 @@ DATA_VARIABLE = "ACTIVELEARN_DATA"
 
 
 @dataclass(frozen=True)
-class Dataset:
-    """A published file and how to read it.
+class PublishedFile:
+    """A file as its authors published it.
 
     Attributes:
-        name: What it is called here, and the folder it lies in.
-        what: What was measured, in a line.
-        rows: Number of measurements.
+        name: In the folder of its data set.
+        url: At a fixed commit.
+        sha256: Of its bytes.
+    """
+
+    name: str
+    url: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Published files and how to read them.
+
+    Attributes:
+        name: What it is called here, and the folder its files lie in.
+        what: What it holds, in a line.
+        rows: Number of measurements; None if it holds none.
         licence: As its authors state it.
         citation: Whom to cite.
-        url: Of the file, at a fixed commit.
-        sha256: Of the file.
-        load: Reads the file, once its hash has been checked.
+        files: One or more; all are needed.
+        load: Reads the folder, once all hashes have been checked; None if it holds no measured mixtures.
     """
 
     name: str
     what: str
-    rows: int
+    rows: int | None
     licence: str
     citation: str
-    url: str
-    sha256: str
-    load: Callable[[Path], MixtureData]
-
-    @property
-    def path(self) -> Path:
-        """Where the file lies in a data directory: `<name>/<file>`."""
-        return Path(self.name) / self.url.rsplit("/", 1)[-1]
+    files: tuple[PublishedFile, ...]
+    load: Callable[[Path], MixtureData] | None
 
 
+_MOLSETS_FILE = "data_compiled.csv"
+_DRXNET = (
+    "https://raw.githubusercontent.com/zhongpc/drxnet/"
+    "c5fba7be2c312a32f9b809d4babe9df55bdfc790/drxnet/pretrained/"
+)
 DATASETS = (
     Dataset(
         name="molsets",
@@ -56,10 +69,35 @@ DATASETS = (
         rows=1076,
         licence="MIT",
         citation="Zhang et al., PRX Energy 3, 023006 (2024), doi 10.1103/PRXEnergy.3.023006",
-        url="https://raw.githubusercontent.com/Henrium/MolSets/"
-        "d20a40d065b3a5077d0c93b4e372badece3eae97/data/data_compiled.csv",
-        sha256="18c2cb3ba5c87acc6badec8aa56dff4d78f40b327bbb20bc59c7892f7f98f1f9",
-        load=load_molsets,
+        files=(
+            PublishedFile(
+                name=_MOLSETS_FILE,
+                url="https://raw.githubusercontent.com/Henrium/MolSets/"
+                f"d20a40d065b3a5077d0c93b4e372badece3eae97/data/{_MOLSETS_FILE}",
+                sha256="18c2cb3ba5c87acc6badec8aa56dff4d78f40b327bbb20bc59c7892f7f98f1f9",
+            ),
+        ),
+        load=lambda folder: load_molsets(folder / _MOLSETS_FILE),
+    ),
+    Dataset(
+        name="drxnet-published",
+        what="weights of five DRXNet models of the discharge of disordered rock-salt cathodes",
+        rows=None,
+        licence="MIT",
+        citation="Zhong et al., Joule (2024), doi 10.1016/j.joule.2024.03.010",
+        files=tuple(
+            PublishedFile(name=f"model_{number}", url=f"{_DRXNET}model_{number}", sha256=sha256)
+            for number, sha256 in enumerate(
+                (
+                    "9e3950bdb6edadb62b612708b3a85f3a47ad8395db2bba5e519a7619580d44ab",
+                    "7e59759e6e896d4ff314393f2efdc6502c9eae7055dcfba934a178bc40614b06",
+                    "705f16e37f681917986053762c4929cc00535d7e28adb787ee515c4cd9a1ceed",
+                    "bd447f6e15b6ce9ce55e25f2444429cafb739a5fca758a525f08e4cbd9197099",
+                    "47a3612296cb2cdbbe390d17d311eb224049173829ea66685c5e2e99e8d30ea9",
+                )
+            )
+        ),
+        load=None,
     ),
 )
 
@@ -82,21 +120,23 @@ def dataset(name: str) -> Dataset:
 
 
 def local_copy(entry: Dataset, data_dir: Path | None = None) -> Path | None:
-    """Return the first copy in `data_dir`, $ACTIVELEARN_DATA or the user's cache; None if there is none.
+    """Return the first folder that holds all files, of `data_dir`, $ACTIVELEARN_DATA and the user's cache.
+
+    Returns:
+        `<place>/<name>`; None if no place holds all files.
 
     Raises:
-        InputError: If the copy that was found is not the published file.
+        InputError: If a file that was found is not the published one.
     """
-    for place in _places(data_dir):
-        path = place / entry.path
-        if path.is_file():
-            _check_hash(entry, path)
-            return path
+    for folder in _folders(entry, data_dir):
+        _check_hashes(entry, folder)
+        if not _missing(entry, folder):
+            return folder
     return None
 
 
 def fetch(entry: Dataset, data_dir: Path | None = None) -> Path:
-    """Return a checked copy of the file; it is downloaded into the user's cache if there is none.
+    """Return a folder with checked copies of all files; what is missing is downloaded into the user's cache.
 
     Args:
         entry: The data set.
@@ -108,37 +148,35 @@ def fetch(entry: Dataset, data_dir: Path | None = None) -> Path:
     found = local_copy(entry, data_dir)
     if found is not None:
         return found
-    target = _cache() / entry.path
+    folder = _cache() / entry.name
     pooch.get_logger().setLevel(logging.WARNING)
-    try:
-        pooch.retrieve(entry.url, f"sha256:{entry.sha256}", fname=target.name, path=target.parent)
-    except ValueError:  # pooch has deleted what came
-        raise InputError(
-            Problem(
-                f'data set "{entry.name}"',
-                f"what came from {entry.url} is not the published file: its sha256 is not {entry.sha256}",
-                "Try again, or from another network.",
-            )
-        ) from None
-    except OSError as error:
-        searched = ", ".join(str(place / entry.path) for place in _places(data_dir))
-        raise InputError(
-            Problem(
-                f'data set "{entry.name}"',
-                f"no copy at {searched}, and the download failed ({type(error).__name__})",
-                f'Save {entry.url} as "{target}".',
-            )
-        ) from error
-    return target
+    for file in _missing(entry, folder):
+        try:
+            pooch.retrieve(file.url, f"sha256:{file.sha256}", fname=file.name, path=folder)
+        except ValueError:  # pooch has deleted what came
+            raise InputError(
+                Problem(
+                    _where(entry, file),
+                    f"what came from {file.url} is not the published file: its sha256 is not {file.sha256}",
+                    "Try again, or from another network.",
+                )
+            ) from None
+        except OSError as error:
+            raise InputError(_to_be_saved(entry, data_dir, type(error).__name__)) from error
+    return folder
 
 
 def load_dataset(name: str, data_dir: Path | None = None) -> MixtureData:
     """Return the data set of that name, fetched and checked where need be.
 
     Raises:
-        InputError: As `dataset` and `fetch` do.
+        InputError: As `dataset` and `fetch` do, or if it holds no measured mixtures.
     """
     entry = dataset(name)
+    if entry.load is None:
+        others = ", ".join(other.name for other in DATASETS if other.load)
+        wrong = f"it holds {entry.what}, no measured mixtures"
+        raise InputError(Problem(f'data set "{name}"', wrong, f"Name one that does: {others}."))
     return entry.load(fetch(entry, data_dir))
 
 
@@ -146,26 +184,47 @@ def _cache() -> Path:
     return Path(pooch.os_cache("activelearn"))
 
 
-def _places(data_dir: Path | None) -> list[Path]:
+def _folders(entry: Dataset, data_dir: Path | None) -> list[Path]:
     if data_dir is not None and not data_dir.is_dir():
         raise InputError(
             Problem(
                 f"data directory {data_dir}",
                 "this is not a directory",
-                f"Name the directory that holds {DATASETS[0].path}, or leave the option out.",
+                f"Name the directory that holds {entry.name}/{entry.files[0].name}, or leave the option out.",
             )
         )
     named = os.environ.get(DATA_VARIABLE)
-    return [place for place in (data_dir, Path(named) if named else None, _cache()) if place is not None]
+    places = (data_dir, Path(named) if named else None, _cache())
+    return [place / entry.name for place in places if place is not None]
 
 
-def _check_hash(entry: Dataset, path: Path) -> None:
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != entry.sha256:
-        raise InputError(
-            Problem(
-                str(path),
-                f"sha256 is {found}, that of the published file {entry.sha256}",
-                f"Delete this file, then run: activelearn datasets fetch {entry.name}",
-            )
-        )
+def _missing(entry: Dataset, folder: Path) -> list[PublishedFile]:
+    return [file for file in entry.files if not (folder / file.name).is_file()]
+
+
+def _where(entry: Dataset, file: PublishedFile) -> str:
+    return f'data set "{entry.name}", file {file.name}'
+
+
+def _to_be_saved(entry: Dataset, data_dir: Path | None, failure: str) -> list[Problem]:
+    """Return which files to put where: those that the fullest folder lacks, the cache if all are equal."""
+    folders = _folders(entry, data_dir)
+    fullest = min(reversed(folders), key=lambda folder: len(_missing(entry, folder)))
+    problems = []
+    for file in _missing(entry, fullest):
+        searched = ", ".join(str(folder / file.name) for folder in folders if file in _missing(entry, folder))
+        wrong = f"no copy at {searched}, and the download failed ({failure})"
+        problems.append(Problem(_where(entry, file), wrong, f'Save {file.url} as "{fullest / file.name}".'))
+    return problems
+
+
+def _check_hashes(entry: Dataset, folder: Path) -> None:
+    problems = []
+    for file in entry.files:
+        path = folder / file.name
+        if path.is_file() and (found := hashlib.sha256(path.read_bytes()).hexdigest()) != file.sha256:
+            wrong = f"sha256 is {found}, that of the published file {file.sha256}"
+            mend = f"Delete this file, then run: activelearn datasets fetch {entry.name}"
+            problems.append(Problem(str(path), wrong, mend))
+    if problems:
+        raise InputError(problems)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from campaigns.cli import main
+from surrogates import datasets
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -26,6 +30,7 @@ def test_list_names_data_licence_and_paper(
     out = capsys.readouterr().out
     for text in ("molsets", "1,076", "MIT", "PRX Energy 3, 023006 (2024)", "none yet"):
         assert text in out
+    assert re.search("drxnet-published +│ none ", out)
 
 
 def test_an_unknown_name_exits_with_2_and_one_line(
@@ -50,6 +55,25 @@ def test_a_wrong_file_exits_with_2(
     assert captured.out == ""
     assert captured.err.startswith(f"error: {path}: sha256 is ")
     assert captured.err.endswith("Delete this file, then run: activelearn datasets fetch molsets\n")
+
+
+def test_every_file_of_a_set_is_printed_and_checked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    contents = {f"model_{number}": f"{number}".encode() for number in range(5)}
+    folder = tmp_path / "drxnet-published"
+    folder.mkdir()
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    entry = datasets.dataset("drxnet-published")
+    files = [replace(file, sha256=sha256(contents[file.name]).hexdigest()) for file in entry.files]
+    monkeypatch.setattr(datasets, "DATASETS", (replace(entry, files=tuple(files)),))
+    assert run(monkeypatch, "fetch", "drxnet-published", "--data-dir", str(tmp_path)) == 0
+    assert capsys.readouterr().out.splitlines() == [f"{folder / name}" for name in contents]
+    assert run(monkeypatch, "check", "drxnet-published", "--data-dir", str(tmp_path)) == 0
+    assert capsys.readouterr().out == "".join(
+        f"{folder / file.name}\nsha256 {file.sha256}, as published\n" for file in files
+    )
 
 
 def test_fetch_prints_the_path(
