@@ -65,6 +65,6 @@ def _of_smiles(smiles: str) -> np.ndarray:
     Chem.SanitizeMol(carbon, catchErrors=True)
     mol = parse_smiles(Chem.MolToSmiles(carbon))  # what was seen with metals is seen afresh
     morgan = rdFingerprintGenerator.GetMorganGenerator(radius=MORGAN_RADIUS, fpSize=MORGAN_BINS)
-    known = Descriptors.CalcMolDescriptors(mol, missingVal=0.0)  # type: ignore[no-untyped-call]
+    known = Descriptors.CalcMolDescriptors(mol, missingVal=0.0)  # type: ignore[no-untyped-call]  # none in RDKit
     values = np.array([*known.values(), *morgan.GetCountFingerprintAsNumPy(mol)], dtype=float)
     return np.where(np.isfinite(values), values, 0.0).clip(-_LIMIT, _LIMIT)

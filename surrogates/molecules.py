@@ -9,11 +9,11 @@ from functools import cache
 from importlib.resources import files
 
 import torch
-from rdkit import Chem, RDLogger
+from rdkit import Chem, rdBase
 from rdkit.Chem import Descriptors
 from torch import Tensor
 
-RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined]  # messages come as InvalidMolecule
+rdBase.DisableLog("rdApp.*")  # messages come as InvalidMolecule
 
 ATOM_FEATURES = (
     *(f"is_{symbol}" for symbol in ("C", "N", "O", "B", "S", "F", "Cl")),

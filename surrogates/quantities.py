@@ -71,6 +71,10 @@ QUANTITIES: Mapping[str, Quantity] = {
 }
 """By column name, without the number that solvents carry."""
 
+_FACTOR = r"(1|[%°]|°?[^\W\d]\w*)( ?(\*\*|\^) ?-?\d)?"
+_UNIT = re.compile(rf"{_FACTOR}(( ?[*/·] ?| ){_FACTOR})*")
+"""What is shown to pint's parser, which takes any arithmetic for a unit: `1/ohm/cm`, `mol kg^-1`."""
+
 _LOG10_S_CM: Mapping[str, tuple[Callable[[Floats], Floats], Callable[[Floats], Floats]]] = {
     "conductivity_S_cm": (np.log10, lambda log: 10.0**log),
     "conductivity_mS_cm": (lambda values: np.log10(values) - 3, lambda log: 10.0 ** (log + 3)),
@@ -145,7 +149,7 @@ def check_units(units: Mapping[str, str], columns: pd.Index[str], found: Finding
         else:
             try:
                 _convert(np.ones(1), unit, expects.unit)
-            except Exception:  # pint raises whatever its parser trips over
+            except (pint.PintError, ValueError, AssertionError):  # the last for products of decibels
                 found.header(
                     f'units gives "{unit}" for "{column}", which is no unit that converts to '
                     f"{expects.unit or 'a pure number'}",
@@ -159,4 +163,12 @@ def _registry() -> pint.UnitRegistry[float]:
 
 
 def _convert(values: Floats, unit: str, wanted: str) -> Floats:
+    """Return values in another unit.
+
+    Raises:
+        ValueError: If `unit` is no product of names and small powers: pint would compute `9**9**9`.
+        PintError: If pint does not know it or it does not convert.
+    """
+    if not _UNIT.fullmatch(unit):
+        raise ValueError(f"{unit!r} is no unit")
     return np.asarray(_registry().Quantity(values, unit).to(wanted).magnitude, dtype=np.float64)

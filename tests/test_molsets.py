@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 from typing import get_args
 
 import pytest
@@ -56,9 +57,9 @@ def _mixed(parts: list[tuple[int, float]]) -> Tensor:
 
 @given(mixtures, st.randoms(use_true_random=False), st.floats(0.1, 3), st.integers(0, 3))
 def test_neither_order_nor_scale_nor_empty_slots_matter(
-    parts: list[tuple[int, float]], random: object, factor: float, empty: int
+    parts: list[tuple[int, float]], random: Random, factor: float, empty: int
 ) -> None:
-    shuffled = random.sample(parts, len(parts))  # type: ignore[attr-defined]
+    shuffled = random.sample(parts, len(parts))
     scaled = [(solvent, factor * weight) for solvent, weight in shuffled]
     _close(_mixed(scaled + [(0, 0.0)] * empty), _mixed(parts))
 
