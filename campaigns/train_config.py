@@ -1,10 +1,13 @@
-"""The YAML of a training: which data, which splits, which network."""
+"""The YAML of a training: which data, which splits, which network.
+
+Counts are strict, for `yes` is a number to Python, and bounded, for a slip of the hand fills the memory.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from campaigns.config import STRICT
 from surrogates.encoders.convolutions import ConvolutionName
@@ -37,8 +40,8 @@ class SplitPlan(BaseModel):
 
     model_config = STRICT
 
-    random: NonNegativeInt = 10
-    solvent: NonNegativeInt = 10
+    random: int = Field(default=10, ge=0, le=1000, strict=True)
+    solvent: int = Field(default=10, ge=0, le=1000, strict=True)
     test_fraction: float = Field(default=0.2, gt=0.0, lt=0.5)
 
 
@@ -49,10 +52,12 @@ class TrainConfig(BaseModel):
 
     data: DataSource
     target: str = "log10_conductivity_S_cm"
-    members: int = Field(default=5, ge=2)
+    members: int = Field(default=5, ge=2, le=100, strict=True)
     convolution: ConvolutionName = "GraphConv"
-    epochs: PositiveInt = TrainingSettings.epochs
-    seed: int = Field(default=0, ge=0, lt=2**31)  # splits count up from it; scikit-learn ends at 2**32
+    epochs: int = Field(default=TrainingSettings.epochs, ge=1, le=100_000, strict=True)
+    seed: int = Field(
+        default=0, ge=0, lt=2**31, strict=True
+    )  # splits count up from it; scikit-learn ends at 2**32
     splits: SplitPlan = SplitPlan()
 
     def settings(self) -> EnsembleSettings:

@@ -27,6 +27,8 @@ ATOM_FEATURES = (
 _ONE_HOT = ("C", "N", "O", "B", "S", "F", "Cl")
 CAPS = ("Cu", "Au")
 """Ends of a polymer's repeat unit in the MolSets data; their atoms count as carbon without hydrogen."""
+LONGEST_SMILES = 500
+"""Characters. Descriptors of longer chains take minutes, and RDKit ends the process at some 30,000."""
 
 
 class InvalidMolecule(ValueError):
@@ -38,8 +40,11 @@ def parse_smiles(smiles: str) -> Chem.Mol:
     """Return RDKit's molecule.
 
     Raises:
-        InvalidMolecule: If RDKit cannot read the SMILES or it holds no atom.
+        InvalidMolecule: If RDKit cannot read the SMILES, it holds no atom or more than 500 characters.
     """
+    if len(smiles) > LONGEST_SMILES:
+        wrong = f"a SMILES of {len(smiles)} characters is too long; at most {LONGEST_SMILES} are read"
+        raise InvalidMolecule(wrong)
     mol = Chem.MolFromSmiles(smiles)
     if mol is None or mol.GetNumAtoms() == 0:
         raise InvalidMolecule(f"{smiles!r} is not a SMILES that RDKit can read")
@@ -123,7 +128,7 @@ class MoleculeTable:
         """Return the table of the distinct components, in order of first appearance.
 
         Raises:
-            InvalidMolecule: If a SMILES cannot be read or holds an element without facts.
+            InvalidMolecule: If a SMILES cannot be read, or holds an element without facts or a cap within.
         """
         distinct = tuple(dict.fromkeys(components))
         if not distinct:
@@ -177,6 +182,9 @@ def element_facts() -> dict[str, ElementFacts]:
 
 def _atom_features(atom: Chem.Atom, smiles: str) -> list[float]:
     cap = atom.GetSymbol() in CAPS
+    if cap and atom.GetDegree() != 1:
+        wrong = f"holds {atom.GetSymbol()} with {atom.GetDegree()} bonds; the end of a repeat unit has one"
+        raise InvalidMolecule(f"{smiles!r} {wrong}")
     symbol = "C" if cap else atom.GetSymbol()
     if symbol not in element_facts():
         raise InvalidMolecule(

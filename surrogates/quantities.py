@@ -38,8 +38,8 @@ def _positive(values: Floats) -> Mask:
     return values > 0
 
 
-def _any(values: Floats) -> Mask:
-    return np.ones_like(values, dtype=bool)
+def _representable(values: Floats) -> Mask:
+    return np.abs(values) <= 1e15  # networks compute in float32, which ends at the square of 1e19
 
 
 _FRACTION = Quantity(
@@ -48,12 +48,17 @@ _FRACTION = Quantity(
     lambda values: (values >= 0) & (values <= 1),
     "Correct the cell, or name its unit if the column holds percent.",
 )
+_NUMBER = "a number between -1e15 and 1e15"
 _CONDUCTIVITY = "a conductivity above 0"
 QUANTITIES: Mapping[str, Quantity] = {
     "weight_fraction": _FRACTION,
     "mole_fraction": _FRACTION,
     "molar_mass": Quantity("g/mol", "a molar mass above 0 g/mol", _positive),
-    "molality_mol_kg": Quantity("mol/kg", "a molality above 0 mol/kg", _positive),
+    "molality_mol_kg": Quantity(
+        "mol/kg",
+        "a molality above 0, at most 1000 mol/kg",
+        lambda values: (values > 0) & (values <= 1000),
+    ),
     "temperature_K": Quantity(
         "K",
         "a temperature between 100 and 1000 K",
@@ -85,8 +90,8 @@ _LOG10_S_CM: Mapping[str, tuple[Callable[[Floats], Floats], Callable[[Floats], F
 
 
 def quantity(column: str) -> Quantity:
-    """Return what `column` holds; of a target without facts here, any finite number."""
-    return QUANTITIES.get(re.sub(r"_\d+$", "", column), Quantity("", "a finite number", _any))
+    """Return what `column` holds; of a target without facts here, any number that is not huge."""
+    return QUANTITIES.get(re.sub(r"_\d+$", "", column), Quantity("", _NUMBER, _representable))
 
 
 def conductivities() -> tuple[str, ...]:

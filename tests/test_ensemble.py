@@ -161,3 +161,11 @@ def test_a_target_that_never_varies_is_refused() -> None:
     assert (
         str(caught.value) == "mixtures.csv: y is 0.25 in every row; nothing can be learnt. Check the column."
     )
+
+
+def test_a_target_whose_variance_float32_cannot_hold_is_refused() -> None:
+    with pytest.raises(InputError) as caught:
+        fit_ensemble(replace(DATA, target=1e-30 * DATA.target), ROWS, SETTINGS, seed=0)
+    assert str(caught.value) == (
+        "mixtures.csv: y varies by less than 1e-15, too little for its square. Give it in a smaller unit."
+    )

@@ -129,3 +129,19 @@ def test_a_molecule_is_the_same_wherever_it_stands(smiles: list[str]) -> None:
         first = int(atoms.nonzero()[0])
         assert torch.equal(table.edges[:, own] - first, alone.edges)
         assert torch.equal(table.bond_orders[own], alone.bond_orders)
+
+
+def test_a_smiles_that_would_take_minutes_is_refused() -> None:
+    assert molar_mass("C" * 500) > 7000
+    with pytest.raises(InvalidMolecule) as caught:
+        canonical_smiles("C" * 501)
+    assert str(caught.value) == "a SMILES of 501 characters is too long; at most 500 are read"
+
+
+@pytest.mark.parametrize(("smiles", "cap", "bonds"), [("C[Cu]C", "Cu", 2), ("[Au]", "Au", 0)])
+def test_a_cap_that_is_no_end_is_refused(smiles: str, cap: str, bonds: int) -> None:
+    with pytest.raises(InvalidMolecule) as caught:
+        MoleculeTable.build([Component(smiles, 100.0)])
+    assert str(caught.value) == (
+        f"'{smiles}' holds {cap} with {bonds} bonds; the end of a repeat unit has one"
+    )

@@ -163,3 +163,9 @@ def test_a_score_that_does_not_exist_is_shown_as_a_dash(tmp_path: Path) -> None:
         *("0.250", "±", "0.250", "0.250", "±", "0.250", "-", "±", "-"),
         *(["0.250", "±", "0.250"] * 5),
     ]
+
+
+def test_a_test_part_of_one_row_has_no_correlation(tmp_path: Path) -> None:
+    card, _ = trained(tmp_path, JOB.replace("0.25", "0.001"))
+    assert [(row.mean["pearson"], row.std["pearson"]) for row in card.scores] == [(None, None)] * 2
+    assert load_card(tmp_path / "model") == card
