@@ -41,9 +41,6 @@ def molecule_descriptors(table: MoleculeTable) -> MoleculeDescriptors:
 
     Args:
         table: `u` molecules.
-
-    Raises:
-        InvalidMolecule: If a cap has more bonds than carbon can have.
     """
     rows = np.stack([_of_smiles(component.smiles) for component in table.components])
     return MoleculeDescriptors(descriptor_names(), torch.from_numpy(rows))

@@ -182,8 +182,10 @@ def element_facts() -> dict[str, ElementFacts]:
 
 def _atom_features(atom: Chem.Atom, smiles: str) -> list[float]:
     cap = atom.GetSymbol() in CAPS
-    if cap and atom.GetDegree() != 1:
-        wrong = f"holds {atom.GetSymbol()} with {atom.GetDegree()} bonds; the end of a repeat unit has one"
+    bonds, charge = atom.GetDegree() + atom.GetTotalNumHs(), atom.GetFormalCharge()
+    if cap and (bonds != 1 or charge != 0):
+        wrong = f"holds {atom.GetSymbol()} with {bonds} bonds and charge {charge}; the end of a repeat unit "
+        wrong += "has one bond and no charge"
         raise InvalidMolecule(f"{smiles!r} {wrong}")
     symbol = "C" if cap else atom.GetSymbol()
     if symbol not in element_facts():

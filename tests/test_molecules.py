@@ -138,10 +138,18 @@ def test_a_smiles_that_would_take_minutes_is_refused() -> None:
     assert str(caught.value) == "a SMILES of 501 characters is too long; at most 500 are read"
 
 
-@pytest.mark.parametrize(("smiles", "cap", "bonds"), [("C[Cu]C", "Cu", 2), ("[Au]", "Au", 0)])
-def test_a_cap_that_is_no_end_is_refused(smiles: str, cap: str, bonds: int) -> None:
+@pytest.mark.parametrize(
+    ("smiles", "found"),
+    [
+        ("C[Cu]C", "Cu with 2 bonds and charge 0"),
+        ("[Au]", "Au with 0 bonds and charge 0"),
+        ("C[CuH5]", "Cu with 6 bonds and charge 0"),
+        ("C[Cu-4]", "Cu with 1 bonds and charge -4"),
+    ],
+)
+def test_a_cap_that_is_no_end_is_refused(smiles: str, found: str) -> None:
     with pytest.raises(InvalidMolecule) as caught:
         MoleculeTable.build([Component(smiles, 100.0)])
     assert str(caught.value) == (
-        f"'{smiles}' holds {cap} with {bonds} bonds; the end of a repeat unit has one"
+        f"'{smiles}' holds {found}; the end of a repeat unit has one bond and no charge"
     )
