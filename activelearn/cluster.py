@@ -44,7 +44,7 @@ def ray_engine(workers: int | None = None, address: str | None = None) -> Iterat
     try:
         if not running:
             _join(address) if address else _start(workers or len(os.sched_getaffinity(0)))
-        cores = int(ray.cluster_resources().get("CPU", 0))  # type: ignore[no-untyped-call]
+        cores = int(ray.cluster_resources().get("CPU", 0))  # type: ignore[no-untyped-call]  # no annotations in Ray
         if (workers or 1) > cores:
             wrong = f"the Ray cluster has {cores} cores"
             raise InputError(Problem(f"{workers} workers", wrong, "Ask for no more than that."))

@@ -111,6 +111,10 @@ class Screen:
         """Return where a chunk's scored candidates are written, if they are."""
         return self.shards and shard_path(self.shards, chunk, len(str(len(self.space))))
 
+    def lost(self, chunks: Iterable[range]) -> dict[range, Path]:
+        """Return those of some finished chunks whose shards should be there and are not, with their paths."""
+        return {chunk: path for chunk in chunks if (path := self.shard(chunk)) and not path.exists()}
+
     def score_chunk(self, chunk: range) -> ScoredChunk:
         """Score every candidate of a chunk and write its shard.
 

@@ -82,13 +82,17 @@ class MixtureSpace:
         return self._mixtures * self._conditions_count
 
     def __getitem__(self, rows: slice) -> MixtureProduct:
-        """Return the candidates of a range, `space[start:stop]`; only their mixtures are decoded."""
+        """Return the candidates of a range, `space[start:stop]`; only their mixtures are decoded.
+
+        As of any sequence, a range may be empty or reach beyond the end.
+        """
         start, stop, step = rows.indices(len(self))
         if step != 1:
             raise ValueError(f"a space is read in ranges of step 1, not {step}")
         stop = max(start, stop)
         count = self._conditions_count
-        first, last = start // count, -(-stop // count)
+        first = start // count
+        last = -(-stop // count) if stop > start else first  # of nothing, no mixture but all conditions
         solvents, weights = self._decode(torch.arange(first, last))
         salt, molality, temperature_K = self._conditions
         low, high = start - first * count, stop - first * count

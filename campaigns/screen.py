@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Collection
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,7 +17,7 @@ from rich.console import Console
 
 from activelearn.screening import Engine, Screen, in_process, run
 from campaigns.config import load_yaml, resolve_job
-from campaigns.report import print_best, watched
+from campaigns.report import print_best, progress, watched
 from campaigns.screen_config import ScreenConfig
 from campaigns.screen_record import ScreenRecord, ranked_table
 from surrogates.checkpoints import load_card, load_model
@@ -100,7 +101,7 @@ def screen_to_files(
         out: Directory for the files, made if need be.
         engine: Opened when there is something to do.
         console: Where progress is shown.
-        resume: Continue the screen that stands in `out`, if one does.
+        resume: Continue the screen that stands in `out`, if one does, and make shards that are gone again.
         keep_shards: Write all scored candidates, not only the best.
 
     Returns:
@@ -120,10 +121,15 @@ def screen_to_files(
     shards = out.resolve() / "predictions" if keep_shards else None
     screen = Screen(space, predictor, config.score(), config.top_k, shards)
     record = ScreenRecord.open(out, _asked(config, chosen, screen), resume)
-    if record.is_finished():
-        console.print("The screen is finished; nothing is left to do.")
-    else:
+    if not record.is_finished():
         _work_off(screen, record, engine, console, load_s)
+    elif lost := screen.lost(screen.chunks()):
+        record.begin()
+        with engine as score:
+            _score_again(screen, score, lost, console)
+        _check_shards(screen)
+    else:
+        console.print("The screen is finished; nothing is left to do.")
     return record
 
 
@@ -150,6 +156,8 @@ def _work_off(
         opened = perf_counter()
         record.begin()
         before = standing = record.standing()
+        lost = screen.lost(chunk for chunk in screen.chunks() if chunk.start in before.finished)
+        again = _score_again(screen, score, lost, console)
         first = None
         left = run(screen, score, before)
         with closing(watched(left, before.candidates, len(screen.space), console)) as standings:
@@ -180,10 +188,26 @@ def _work_off(
             "workers_computing": standing.compute_s,
             "workers_writing": standing.write_s,
         },
-        "candidates_per_second": (standing.candidates - before.candidates) / (screened - opened),
+        "candidates_per_second": (standing.candidates - before.candidates + again) / (screened - opened),
         "candidates_per_second_computing": standing.candidates / standing.compute_s,
     }
     record.finish(results)
+
+
+def _score_again(screen: Screen, engine: Engine, lost: Collection[range], console: Console) -> int:
+    """Write the shards that somebody removed once more; the standing knows what is in them.
+
+    Returns:
+        The number of candidates that were scored.
+    """
+    done, total = 0, sum(map(len, lost))
+    if lost:
+        console.print(f"Shards that are gone and are made again: {len(lost)}", soft_wrap=True)
+        with progress(console, "candidates of lost shards", total) as told:
+            for scored in engine(screen, lost):
+                done += len(scored.chunk)
+                told(done)
+    return done
 
 
 def _asked(config: ScreenConfig, chosen: ChosenModel, screen: Screen) -> dict[str, Any]:
@@ -200,9 +224,9 @@ def _asked(config: ScreenConfig, chosen: ChosenModel, screen: Screen) -> dict[st
 
 
 def _check_shards(screen: Screen) -> None:
-    paths = [path for path in map(screen.shard, screen.chunks()) if path]
-    missing = [path.name for path in paths if not path.exists()]
-    if missing:
-        wrong = f"{len(missing)} of {len(paths)} shards are not there, the first of them {missing[0]}"
+    chunks = list(screen.chunks())
+    if missing := screen.lost(chunks):
+        first = next(iter(missing.values())).name
+        wrong = f"{len(missing)} of {len(chunks)} shards are not there, the first of them {first}"
         mend = "Start again with an --out that every machine of the cluster sees, or with --no-shards."
         raise InputError(Problem(str(screen.shards), wrong, mend))

@@ -154,8 +154,13 @@ def _summed_up(kind: str, model: str, each: Sequence[Scores]) -> ScoreRow:
         model=model,
         repeats=len(each),
         mean={name: _finite(fmean(values)) for name, values in columns.items()},
-        std={name: _finite(pstdev(values)) for name, values in columns.items()},
+        std={name: _finite(_spread(values)) for name, values in columns.items()},
     )
+
+
+def _spread(values: Sequence[float]) -> float:
+    """Return the standard deviation; that of the standard library fails on NaN."""
+    return pstdev(values) if all(map(math.isfinite, values)) else math.nan
 
 
 def _finite(value: float) -> float | None:

@@ -1,11 +1,14 @@
-"""The YAML of a training: which data, which splits, which network."""
+"""The YAML of a training: which data, which splits, which network.
+
+Counts are strict, for `yes` is a number to Python, and bounded, for a slip of the hand fills the memory.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
-from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from campaigns.config import STRICT
 from surrogates.discharge_training import ProfileSettings
@@ -41,8 +44,8 @@ class SplitPlan(BaseModel):
 
     model_config = STRICT
 
-    random: NonNegativeInt = 10
-    solvent: NonNegativeInt = 10
+    random: int = Field(default=10, ge=0, le=1000, strict=True)
+    solvent: int = Field(default=10, ge=0, le=1000, strict=True)
     test_fraction: float = Field(default=0.2, gt=0.0, lt=0.5)
 
 
@@ -53,10 +56,12 @@ class TrainConfig(BaseModel):
 
     data: DataSource
     target: str = "log10_conductivity_S_cm"
-    members: int = Field(default=5, ge=2)
+    members: int = Field(default=5, ge=2, le=100, strict=True)
     convolution: ConvolutionName = "GraphConv"
-    epochs: PositiveInt = TrainingSettings.epochs
-    seed: int = Field(default=0, ge=0, lt=2**31)  # splits count up from it; scikit-learn ends at 2**32
+    epochs: int = Field(default=TrainingSettings.epochs, ge=1, le=100_000, strict=True)
+    seed: int = Field(
+        default=0, ge=0, lt=2**31, strict=True
+    )  # splits count up from it; scikit-learn ends at 2**32
     splits: SplitPlan = SplitPlan()
 
     def settings(self) -> EnsembleSettings:
@@ -82,10 +87,10 @@ class DistillationConfig(BaseModel):
     model_config = STRICT
 
     teachers: str
-    conditions: int = Field(default=DistillationSettings.conditions, ge=100)
-    unseen: int = Field(default=DistillationSettings.unseen, ge=100)
-    epochs: PositiveInt = DistillationSettings().training.epochs
-    seed: int = Field(default=0, ge=0, lt=2**31)
+    conditions: int = Field(default=DistillationSettings.conditions, ge=100, le=10_000_000, strict=True)
+    unseen: int = Field(default=DistillationSettings.unseen, ge=100, le=1_000_000, strict=True)
+    epochs: int = Field(default=DistillationSettings().training.epochs, ge=1, le=100_000, strict=True)
+    seed: int = Field(default=0, ge=0, lt=2**31, strict=True)
 
     def settings(self) -> DistillationSettings:
         """Return the settings of the distillation."""
@@ -118,12 +123,12 @@ class ProfileConfig(BaseModel):
     model_config = STRICT
 
     profiles: ProfileSource
-    members: int = Field(default=ProfileSettings.members, ge=2)
-    steps: PositiveInt = ProfileSettings.steps
+    members: int = Field(default=ProfileSettings.members, ge=2, le=100, strict=True)
+    steps: int = Field(default=ProfileSettings.steps, ge=1, le=1_000_000, strict=True)
     monotonic: bool = True
-    splits: NonNegativeInt = 3
+    splits: int = Field(default=3, ge=0, le=1000, strict=True)
     test_fraction: float = Field(default=0.2, gt=0.0, lt=0.5)
-    seed: int = Field(default=0, ge=0, lt=2**31)
+    seed: int = Field(default=0, ge=0, lt=2**31, strict=True)
 
     def settings(self) -> ProfileSettings:
         """Return the settings of the ensemble."""

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal
 
-from surrogates.molecules import InvalidMolecule, canonical_smiles
+from surrogates.molecules import LONGEST_SMILES, InvalidMolecule, canonical_smiles
 
 
 class UnknownChemical(ValueError):
@@ -25,10 +25,15 @@ class UnknownChemical(ValueError):
         super().__init__(text, nearest)
 
     def __str__(self) -> str:
-        return f'"{self.args[0]}" is neither a known name nor a SMILES that RDKit can read'
+        text = self.args[0]
+        if len(text) > LONGEST_SMILES:
+            return f'"{text[:20]}...", {len(text)} characters, is too long; at most {LONGEST_SMILES} are read'
+        return f'"{text}" is neither a known name nor a SMILES that RDKit can read'
 
     def mend(self) -> str:
         """Return what the user can do about it, a sentence."""
+        if len(self.args[0]) > LONGEST_SMILES:
+            return "Give a known name, or the SMILES of a smaller molecule or of a repeat unit."
         if self.nearest:
             return f"Did you mean {' or '.join(self.nearest)}? Otherwise give its SMILES."
         return "Give its SMILES; the known names stand in surrogates/chemicals.csv."
@@ -75,6 +80,8 @@ def resolve(text: str) -> str:
     Raises:
         UnknownChemical: If it is neither; it carries the nearest known names.
     """
+    if len(text) > LONGEST_SMILES:  # not compared with all names either
+        raise UnknownChemical(text, ())
     known = _by_name().get(_key(text))
     if known is not None:
         return known.smiles

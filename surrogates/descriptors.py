@@ -41,9 +41,6 @@ def molecule_descriptors(table: MoleculeTable) -> MoleculeDescriptors:
 
     Args:
         table: `u` molecules.
-
-    Raises:
-        InvalidMolecule: If a cap has more bonds than carbon can have.
     """
     rows = np.stack([_of_smiles(component.smiles) for component in table.components])
     return MoleculeDescriptors(descriptor_names(), torch.from_numpy(rows))
@@ -65,6 +62,6 @@ def _of_smiles(smiles: str) -> np.ndarray:
     Chem.SanitizeMol(carbon, catchErrors=True)
     mol = parse_smiles(Chem.MolToSmiles(carbon))  # what was seen with metals is seen afresh
     morgan = rdFingerprintGenerator.GetMorganGenerator(radius=MORGAN_RADIUS, fpSize=MORGAN_BINS)
-    known = Descriptors.CalcMolDescriptors(mol, missingVal=0.0)  # type: ignore[no-untyped-call]
+    known = Descriptors.CalcMolDescriptors(mol, missingVal=0.0)  # type: ignore[no-untyped-call]  # none in RDKit
     values = np.array([*known.values(), *morgan.GetCountFingerprintAsNumPy(mol)], dtype=float)
     return np.where(np.isfinite(values), values, 0.0).clip(-_LIMIT, _LIMIT)

@@ -23,6 +23,8 @@ from surrogates.training import TrainingSettings, train
 
 _FEWEST_ROWS = 20
 _FEWEST_MIXTURES = 10
+_SMALLEST_SPREAD = 1e-15
+"""Standard deviation of the target; variances are float32, which ends at 1e-38."""
 _CALIBRATION_FRACTION = 0.2
 
 
@@ -218,9 +220,12 @@ def check_trainable(data: MixtureData, rows: Tensor, settings: EnsembleSettings)
     if len(rows) < _FEWEST_ROWS:
         wrong = f"{len(rows)} rows to train on; at least {_FEWEST_ROWS} are needed"
         problems.append(Problem(data.source, wrong, "Add measurements."))
-    elif float(data.target[rows].std()) == 0:
-        wrong = f"{data.target_name} is {float(data.target[0]):g} in every row; nothing can be learnt"
+    elif bool((data.target[rows] == data.target[rows[0]]).all()):
+        wrong = f"{data.target_name} is {float(data.target[rows[0]]):g} in every row; nothing can be learnt"
         problems.append(Problem(data.source, wrong, "Check the column."))
+    elif float(data.target[rows].std()) < _SMALLEST_SPREAD:
+        wrong = f"{data.target_name} varies by less than {_SMALLEST_SPREAD:g}, too little for its square"
+        problems.append(Problem(data.source, wrong, "Give it in a smaller unit."))
     elif data.rows["mixture"].iloc[rows.numpy()].nunique() < _FEWEST_MIXTURES:
         wrong = f"fewer than {_FEWEST_MIXTURES} different mixtures to train on"
         problems.append(Problem(data.source, wrong, "Add measurements of other mixtures."))

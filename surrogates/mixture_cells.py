@@ -139,18 +139,19 @@ def _molecules(
             MoleculeTable.build([Component.of(smiles)])
             fault = fault_of(smiles)
         except UnknownChemical as error:
-            fault = "is neither a known name nor a SMILES that RDKit can read", error.mend()
+            _note(cells, text, str(error), error.mend(), found)
+            continue
         except InvalidMolecule as error:
             fault = f"cannot be used: {error}", "Remove the row; nothing can be predicted for it."
         if fault is None:
             known[text] = smiles
         else:
-            _note(cells, text, fault, found)
+            _note(cells, text, f'"{text}" {fault[0]}', fault[1], found)
     return [known.get(text) for text in cells]
 
 
-def _note(cells: pd.Series[str], text: str, fault: Fault, found: Findings) -> None:
-    found.cells(cells, (cells == text).to_numpy(), lambda _: f'"{text}" {fault[0]}', fault[1])
+def _note(cells: pd.Series[str], text: str, wrong: str, mend: str, found: Findings) -> None:
+    found.cells(cells, (cells == text).to_numpy(), lambda _: wrong, mend)
 
 
 def _solvent_fault(smiles: str) -> Fault | None:

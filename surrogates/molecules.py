@@ -9,11 +9,11 @@ from functools import cache
 from importlib.resources import files
 
 import torch
-from rdkit import Chem, RDLogger
+from rdkit import Chem, rdBase
 from rdkit.Chem import Descriptors
 from torch import Tensor
 
-RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined]  # messages come as InvalidMolecule
+rdBase.DisableLog("rdApp.*")  # messages come as InvalidMolecule
 
 ATOM_FEATURES = (
     *(f"is_{symbol}" for symbol in ("C", "N", "O", "B", "S", "F", "Cl")),
@@ -27,6 +27,8 @@ ATOM_FEATURES = (
 _ONE_HOT = ("C", "N", "O", "B", "S", "F", "Cl")
 CAPS = ("Cu", "Au")
 """Ends of a polymer's repeat unit in the MolSets data; their atoms count as carbon without hydrogen."""
+LONGEST_SMILES = 500
+"""Characters. Descriptors of longer chains take minutes, and RDKit ends the process at some 30,000."""
 
 
 class InvalidMolecule(ValueError):
@@ -38,8 +40,11 @@ def parse_smiles(smiles: str) -> Chem.Mol:
     """Return RDKit's molecule.
 
     Raises:
-        InvalidMolecule: If RDKit cannot read the SMILES or it holds no atom.
+        InvalidMolecule: If RDKit cannot read the SMILES, it holds no atom or more than 500 characters.
     """
+    if len(smiles) > LONGEST_SMILES:
+        wrong = f"a SMILES of {len(smiles)} characters is too long; at most {LONGEST_SMILES} are read"
+        raise InvalidMolecule(wrong)
     mol = Chem.MolFromSmiles(smiles)
     if mol is None or mol.GetNumAtoms() == 0:
         raise InvalidMolecule(f"{smiles!r} is not a SMILES that RDKit can read")
@@ -123,7 +128,7 @@ class MoleculeTable:
         """Return the table of the distinct components, in order of first appearance.
 
         Raises:
-            InvalidMolecule: If a SMILES cannot be read or holds an element without facts.
+            InvalidMolecule: If a SMILES cannot be read, or holds an element without facts or a cap within.
         """
         distinct = tuple(dict.fromkeys(components))
         if not distinct:
@@ -177,6 +182,11 @@ def element_facts() -> dict[str, ElementFacts]:
 
 def _atom_features(atom: Chem.Atom, smiles: str) -> list[float]:
     cap = atom.GetSymbol() in CAPS
+    bonds, charge = atom.GetDegree() + atom.GetTotalNumHs(), atom.GetFormalCharge()
+    if cap and (bonds != 1 or charge != 0):
+        wrong = f"holds {atom.GetSymbol()} with {bonds} bonds and charge {charge}; the end of a repeat unit "
+        wrong += "has one bond and no charge"
+        raise InvalidMolecule(f"{smiles!r} {wrong}")
     symbol = "C" if cap else atom.GetSymbol()
     if symbol not in element_facts():
         raise InvalidMolecule(

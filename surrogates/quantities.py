@@ -38,8 +38,8 @@ def _positive(values: Floats) -> Mask:
     return values > 0
 
 
-def _any(values: Floats) -> Mask:
-    return np.ones_like(values, dtype=bool)
+def _representable(values: Floats) -> Mask:
+    return np.abs(values) <= 1e15  # networks compute in float32, which ends at the square of 1e19
 
 
 _FRACTION = Quantity(
@@ -48,12 +48,17 @@ _FRACTION = Quantity(
     lambda values: (values >= 0) & (values <= 1),
     "Correct the cell, or name its unit if the column holds percent.",
 )
+_NUMBER = "a number between -1e15 and 1e15"
 _CONDUCTIVITY = "a conductivity above 0"
 QUANTITIES: Mapping[str, Quantity] = {
     "weight_fraction": _FRACTION,
     "mole_fraction": _FRACTION,
     "molar_mass": Quantity("g/mol", "a molar mass above 0 g/mol", _positive),
-    "molality_mol_kg": Quantity("mol/kg", "a molality above 0 mol/kg", _positive),
+    "molality_mol_kg": Quantity(
+        "mol/kg",
+        "a molality above 0, at most 1000 mol/kg",
+        lambda values: (values > 0) & (values <= 1000),
+    ),
     "temperature_K": Quantity(
         "K",
         "a temperature between 100 and 1000 K",
@@ -71,6 +76,10 @@ QUANTITIES: Mapping[str, Quantity] = {
 }
 """By column name, without the number that solvents carry."""
 
+_FACTOR = r"(1|[%°]|°?[^\W\d]\w*)( ?(\*\*|\^) ?-?\d)?"
+_UNIT = re.compile(rf"{_FACTOR}(( ?[*/·] ?| ){_FACTOR})*")
+"""What is shown to pint's parser, which takes any arithmetic for a unit: `1/ohm/cm`, `mol kg^-1`."""
+
 _LOG10_S_CM: Mapping[str, tuple[Callable[[Floats], Floats], Callable[[Floats], Floats]]] = {
     "conductivity_S_cm": (np.log10, lambda log: 10.0**log),
     "conductivity_mS_cm": (lambda values: np.log10(values) - 3, lambda log: 10.0 ** (log + 3)),
@@ -81,8 +90,8 @@ _LOG10_S_CM: Mapping[str, tuple[Callable[[Floats], Floats], Callable[[Floats], F
 
 
 def quantity(column: str) -> Quantity:
-    """Return what `column` holds; of a target without facts here, any finite number."""
-    return QUANTITIES.get(re.sub(r"_\d+$", "", column), Quantity("", "a finite number", _any))
+    """Return what `column` holds; of a target without facts here, any number that is not huge."""
+    return QUANTITIES.get(re.sub(r"_\d+$", "", column), Quantity("", _NUMBER, _representable))
 
 
 def conductivities() -> tuple[str, ...]:
@@ -145,7 +154,7 @@ def check_units(units: Mapping[str, str], columns: pd.Index[str], found: Finding
         else:
             try:
                 _convert(np.ones(1), unit, expects.unit)
-            except Exception:  # pint raises whatever its parser trips over
+            except (pint.PintError, ValueError, AssertionError):  # the last for products of decibels
                 found.header(
                     f'units gives "{unit}" for "{column}", which is no unit that converts to '
                     f"{expects.unit or 'a pure number'}",
@@ -159,4 +168,12 @@ def _registry() -> pint.UnitRegistry[float]:
 
 
 def _convert(values: Floats, unit: str, wanted: str) -> Floats:
+    """Return values in another unit.
+
+    Raises:
+        ValueError: If `unit` is no product of names and small powers: pint would compute `9**9**9`.
+        PintError: If pint does not know it or it does not convert.
+    """
+    if not _UNIT.fullmatch(unit):
+        raise ValueError(f"{unit!r} is no unit")
     return np.asarray(_registry().Quantity(values, unit).to(wanted).magnitude, dtype=np.float64)

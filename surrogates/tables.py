@@ -20,6 +20,7 @@ from surrogates.text_tables import Findings, TextTable, nearest, read_text, rena
 
 ROOM_TEMPERATURE_K = 298.15
 _KINDS = ("weight_fraction", "mole_fraction")
+_INPUTS = ("salt", "molality_mol_kg", "temperature_K")
 _NUMBERED = re.compile(rf"(solvent|molar_mass|{'|'.join(_KINDS)})_([1-9]\d*)")
 _LIKE_TEMPERATURE = re.compile(r"(?i)temp|t([\W_]|$)")
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -67,6 +68,12 @@ def read_mixtures(
     table = read_text(path)
     found = Findings(table.file, columns)
     cells = rename(table, columns, lambda name: _is_ours(name, target), found)
+    if target in _INPUTS or _NUMBERED.fullmatch(target):
+        found.header(
+            f'the target "{target}" is part of what the mixture is, nothing to learn',
+            "Name the column of a measured property.",
+        )
+        found.stop()
     layout = _layout([str(name) for name in cells], target, found)
     check_units(units, cells.columns, found)
     found.stop()
@@ -99,7 +106,7 @@ def read_mixtures(
 
 
 def _is_ours(name: str, target: str) -> bool:
-    fixed = ("salt", "molality_mol_kg", "temperature_K", target, *conductivities())
+    fixed = (*_INPUTS, target, *conductivities())
     return name in fixed or _NUMBERED.fullmatch(name) is not None
 
 

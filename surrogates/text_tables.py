@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from surrogates.errors import InputError, Problem
 
+_NOT_COMMAS = {";": "semicolons", "\t": "tabs"}
 Mask = npt.NDArray[np.bool_]
 
 
@@ -88,8 +89,8 @@ def read_text(path: Path) -> TextTable:
     """
     try:
         data = path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
+    except (OSError, ValueError) as error:  # the latter for a path that holds a null character
+        reason = getattr(error, "strerror", None) or str(error)
         raise InputError(
             Problem(str(path), f"the file cannot be read ({reason})", "Check its path.")
         ) from None
@@ -168,12 +169,16 @@ def _csv_records(data: bytes, file: str) -> tuple[list[str], list[list[str]]]:
     if not records:
         raise InputError(Problem(file, "the file is empty", "Give it a header and rows."))
     header, *rows = ([cell.strip() for cell in record] for record in records)
+    if len(header) == 1 and (other := next((mark for mark in _NOT_COMMAS if mark in header[0]), None)):
+        wrong = f"{_NOT_COMMAS[other]} stand between the cells; commas were expected"
+        mend = "Save the file with commas between cells and points in numbers."
+        raise InputError(Problem(file, wrong, mend))
     return header, rows
 
 
 def _parquet_records(data: bytes, file: str) -> tuple[list[str], list[list[str]]]:
     try:
-        table = pq.read_table(pa.BufferReader(data))
+        table = pq.ParquetFile(pa.BufferReader(data)).read()  # `read_table` fails if two names are equal
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(Problem(file, f"this is not Parquet: {reason}", "Write the file anew.")) from None

@@ -98,3 +98,12 @@ def test_a_name_like_no_other_is_refused_with_the_place_of_the_list() -> None:
 def test_an_empty_text_is_no_chemical(text: str) -> None:
     with pytest.raises(UnknownChemical):
         resolve(text)
+
+
+def test_a_text_of_many_characters_is_neither_read_nor_repeated() -> None:
+    with pytest.raises(UnknownChemical) as caught:
+        resolve("CO" * 400)
+    assert str(caught.value) == '"COCOCOCOCOCOCOCOCOCO...", 800 characters, is too long; at most 500 are read'
+    assert caught.value.mend() == (
+        "Give a known name, or the SMILES of a smaller molecule or of a repeat unit."
+    )

@@ -149,3 +149,35 @@ def test_a_target_that_a_data_set_does_not_hold_is_refused(
         'error: key "target": log10_conductivity_mS_cm is not what molsets holds. '
         "Write log10_conductivity_S_cm.\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("epochs: yes", 'key "epochs": True came; input should be a valid integer.'),
+        ("epochs: 0", 'key "epochs": 0 came; input should be greater than or equal to 1.'),
+        (
+            "epochs: 1000000000",
+            'key "epochs": 1000000000 came; input should be less than or equal to 100000.',
+        ),
+        ("members: 1000000000", 'key "members": 1000000000 came; input should be less than or equal to 100.'),
+        ("seed: 1.5", 'key "seed": 1.5 came; input should be a valid integer.'),
+        (
+            "splits: {random: 10000000}",
+            'key "splits.random": 10000000 came; input should be less than or equal to 1000.',
+        ),
+        (
+            "splits: {test_fraction: 0.9}",
+            'key "splits.test_fraction": 0.9 came; input should be less than 0.5.',
+        ),
+    ],
+)
+def test_counts_are_whole_and_within_bounds(
+    line: str,
+    message: str,
+    job: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    job.write_text(f"data: {{file: mine.csv}}\n{line}\n")
+    assert refused(job, monkeypatch, capsys) == f"error: job.yaml, {message} Correct the value.\n"

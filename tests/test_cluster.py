@@ -116,7 +116,7 @@ def test_a_local_ray_hears_only_this_machine(engine: Engine) -> None:
 def test_another_process_screens_on_a_running_cluster(engine: Engine, tmp_path: Path) -> None:
     (tmp_path / "job.yaml").write_text(JOB, encoding="utf-8")
     address = ray.get_runtime_context().gcs_address
-    command = [sys.executable, "-m", "tests.fake_screen", "0", "screen", str(tmp_path / "job.yaml")]
+    command = [sys.executable, "-m", "tests.fake_screen", "open", "screen", str(tmp_path / "job.yaml")]
     done = subprocess.run(
         [*command, "--out", str(tmp_path / "out"), "--ray-address", address],
         # Ray takes 127.0.0.1 for the outer address otherwise, where this cluster does not listen.

@@ -52,13 +52,14 @@ def test_every_bad_cell_is_reported_at_once(tmp_path: Path) -> None:
         "Write it as Li1.2Mn0.4Ti0.4O2.",
         'c.csv, row 2, column "rate_mA_g": "-1" is not a rate above 0 mA/g. Correct the cell.',
         'c.csv, row 2, column "cycle": "1.5" is not a whole number from 1. Correct the cell.',
-        'c.csv, row 2, column "capacity_mAh_g": the cell is empty; expected a finite number. Fill it in.',
+        'c.csv, row 2, column "capacity_mAh_g": the cell is empty; expected a number between -1e15 and '
+        "1e15. Fill it in.",
         'c.csv, row 2, columns "V_low", "V_high": 4.8 to 1.5 is no window; V_low must lie below V_high. '
         "Exchange or correct them.",
         'c.csv, row 3, column "V_high": "45" is not a voltage between 0 and 10 V. Correct the cell.',
         'c.csv, row 3, column "cycle": "0" is not a whole number from 1. Correct the cell.',
-        'c.csv, row 3, column "capacity_mAh_g": "ten" is not a finite number; expected a finite number. '
-        "Write a plain number with a decimal point.",
+        'c.csv, row 3, column "capacity_mAh_g": "ten" is not a finite number; expected a number between '
+        "-1e15 and 1e15. Write a plain number with a decimal point.",
     ]
 
 

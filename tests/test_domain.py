@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -30,8 +31,8 @@ def _bound(
     return DOMAIN.bind(table, FEATURES), batch
 
 
-def _holds(*args: object) -> bool:
-    bound, batch = _bound(*args)  # type: ignore[arg-type]
+def _holds(*args: Any) -> bool:
+    bound, batch = _bound(*args)
     return bool(bound.holds(batch))
 
 

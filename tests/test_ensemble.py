@@ -8,8 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from surrogates.ensemble import EnsembleSettings, MixtureEnsemble, fit_ensemble
+from surrogates.encoders.molsets import MolSets
+from surrogates.ensemble import EnsembleSettings, MixtureEnsemble, OccasionalEmbedding, fit_ensemble
 from surrogates.errors import InputError
+from surrogates.features import MoleculeFeatures
+from surrogates.members import Members
 from surrogates.mixture_data import MixtureData, tabulate
 from surrogates.molecules import Component
 from surrogates.prediction import Prediction
@@ -17,6 +20,7 @@ from surrogates.training import TrainingSettings
 from tests.synthetic_mixtures import SALTS, SETTINGS, SOLVENTS, small_ensemble, synthetic_data
 
 DATA = synthetic_data()
+BATCH = DATA.batch.to(torch.float32)
 ROWS = torch.arange(60)
 PARTS = ("mean", "epistemic", "aleatoric")
 
@@ -103,6 +107,35 @@ def test_progress_is_told_of_every_epoch() -> None:
     assert told == [(1, 3), (2, 3), (3, 3)]
 
 
+def test_an_occasional_embedding_is_that_of_the_moment() -> None:
+    given = MoleculeFeatures.fit(DATA.table, SETTINGS.encoder.descriptors).of(DATA.table)
+    torch.manual_seed(0)
+    members = Members.of([MolSets(SETTINGS.encoder, given.shape[1]) for _ in range(2)])
+    learning = {name: t.detach().clone().requires_grad_() for name, t in members.parameters.items()}
+    members = Members(members.network, learning, members.buffers)
+    optimiser = torch.optim.AdamW(learning.values(), lr=0.05, weight_decay=0.1)
+    embed = OccasionalEmbedding(DATA.table, given)
+    before = None
+    for step in range(1, 2 * embed.every + 3):
+        with torch.no_grad():
+            fresh = members.each("embed", DATA.table, given)
+        learns = step % embed.every == 0
+        got = embed(members)
+        assert got.requires_grad == learns
+        torch.testing.assert_close(got, fresh, rtol=1e-6, atol=1e-6)
+        mean, _ = members.each("head", mine=(members.each("mix", BATCH, mine=(got,)),))
+        optimiser.zero_grad(set_to_none=True)
+        mean.square().sum().backward()
+        optimiser.step()
+        with torch.no_grad():
+            fresh = members.each("embed", DATA.table, given)
+            if step % 2 == 0:  # evaluated at some steps, as a training loop does
+                torch.testing.assert_close(embed(members), fresh, rtol=1e-6, atol=1e-6)
+        moved = before is not None and not torch.equal(fresh, before)
+        assert moved == (learns and before is not None)
+        before = fresh
+
+
 def test_one_member_is_refused() -> None:
     with pytest.raises(InputError) as caught:
         _fit(replace(SETTINGS, members=1))
@@ -127,4 +160,12 @@ def test_a_target_that_never_varies_is_refused() -> None:
         fit_ensemble(flat, ROWS, SETTINGS, seed=0)
     assert (
         str(caught.value) == "mixtures.csv: y is 0.25 in every row; nothing can be learnt. Check the column."
+    )
+
+
+def test_a_target_whose_variance_float32_cannot_hold_is_refused() -> None:
+    with pytest.raises(InputError) as caught:
+        fit_ensemble(replace(DATA, target=1e-30 * DATA.target), ROWS, SETTINGS, seed=0)
+    assert str(caught.value) == (
+        "mixtures.csv: y varies by less than 1e-15, too little for its square. Give it in a smaller unit."
     )

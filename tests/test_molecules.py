@@ -129,3 +129,27 @@ def test_a_molecule_is_the_same_wherever_it_stands(smiles: list[str]) -> None:
         first = int(atoms.nonzero()[0])
         assert torch.equal(table.edges[:, own] - first, alone.edges)
         assert torch.equal(table.bond_orders[own], alone.bond_orders)
+
+
+def test_a_smiles_that_would_take_minutes_is_refused() -> None:
+    assert molar_mass("C" * 500) > 7000
+    with pytest.raises(InvalidMolecule) as caught:
+        canonical_smiles("C" * 501)
+    assert str(caught.value) == "a SMILES of 501 characters is too long; at most 500 are read"
+
+
+@pytest.mark.parametrize(
+    ("smiles", "found"),
+    [
+        ("C[Cu]C", "Cu with 2 bonds and charge 0"),
+        ("[Au]", "Au with 0 bonds and charge 0"),
+        ("C[CuH5]", "Cu with 6 bonds and charge 0"),
+        ("C[Cu-4]", "Cu with 1 bonds and charge -4"),
+    ],
+)
+def test_a_cap_that_is_no_end_is_refused(smiles: str, found: str) -> None:
+    with pytest.raises(InvalidMolecule) as caught:
+        MoleculeTable.build([Component(smiles, 100.0)])
+    assert str(caught.value) == (
+        f"'{smiles}' holds {found}; the end of a repeat unit has one bond and no charge"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 from typing import get_args
 
 import pytest
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from surrogates.batches import MixtureBatch
 from surrogates.encoders.convolutions import ConvolutionName
-from surrogates.encoders.molsets import MolSets, MolSetsSettings
+from surrogates.encoders.molsets import MoleculeNorm, MolSets, MolSetsSettings
 from surrogates.features import MoleculeFeatures
 from surrogates.members import Members
 from surrogates.molecules import MoleculeTable
@@ -56,9 +57,9 @@ def _mixed(parts: list[tuple[int, float]]) -> Tensor:
 
 @given(mixtures, st.randoms(use_true_random=False), st.floats(0.1, 3), st.integers(0, 3))
 def test_neither_order_nor_scale_nor_empty_slots_matter(
-    parts: list[tuple[int, float]], random: object, factor: float, empty: int
+    parts: list[tuple[int, float]], random: Random, factor: float, empty: int
 ) -> None:
-    shuffled = random.sample(parts, len(parts))  # type: ignore[attr-defined]
+    shuffled = random.sample(parts, len(parts))
     scaled = [(solvent, factor * weight) for solvent, weight in shuffled]
     _close(_mixed(scaled + [(0, 0.0)] * empty), _mixed(parts))
 
@@ -68,6 +69,25 @@ def test_more_of_one_solvent_matters(parts: list[tuple[int, float]]) -> None:
     if len(parts) > 1:
         more = [(parts[0][0], 3 * parts[0][1]), *parts[1:]]
         assert (_mixed(more) - _mixed(parts)).abs().max() > 1e-4
+
+
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=5), st.integers(1, 4), st.integers(0, 2**31))
+def test_a_molecule_is_normalised_by_itself(atoms_of: list[int], width: int, seed: int) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    molecule = torch.repeat_interleave(torch.arange(len(atoms_of)), torch.tensor(atoms_of))
+    molecule = molecule[torch.randperm(len(molecule), generator=draw)]
+    x = 5 + 3 * torch.randn(len(molecule), width, generator=draw)
+    norm = MoleculeNorm(width)
+    with torch.no_grad():
+        norm.weight.uniform_(0.5, 2, generator=draw)
+        norm.bias.uniform_(-1, 1, generator=draw)
+        got = norm(x, molecule, torch.tensor(atoms_of, dtype=torch.float32))
+        for number in range(len(atoms_of)):
+            mine = x[molecule == number]
+            normal = (mine - mine.mean()) / (mine.var(correction=0) + 1e-5).sqrt()
+            torch.testing.assert_close(
+                got[molecule == number], normal * norm.weight + norm.bias, rtol=1e-4, atol=1e-4
+            )
 
 
 @pytest.mark.parametrize("name", CONVOLUTIONS)

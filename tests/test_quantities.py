@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surrogates.errors import InputError
@@ -85,3 +85,30 @@ def test_units_that_do_not_fit_are_refused_at_once() -> None:
         'a.csv: units names "molalty", which is not in the file. '
         'Did you mean "molality_mol_kg"? Correct the key in units.',
     ]
+
+
+@pytest.mark.parametrize("unit", ["mS/cm", "S m^-1", "1/ohm/cm", "µS cm ** -1", "S·m^-1"])
+def test_a_unit_may_be_spelt_in_many_ways(unit: str) -> None:
+    found = Findings("a.csv")
+    check_units({"conductivity_S_cm": unit}, pd.Index(["conductivity_S_cm"]), found)
+    found.stop()
+
+
+@settings(max_examples=300)
+@given(
+    st.one_of(
+        st.text(max_size=12),
+        st.text("mScdegK%°*/^ ·-1", max_size=12),
+        st.sampled_from(["9**9**9", "(10**99)**99", "1/0", "m**m", "(", "__import__('os')", "S/m+", "1/Np"]),
+    )
+)
+def test_whatever_is_given_as_a_unit_is_taken_or_refused(unit: str) -> None:
+    found = Findings("a.csv")
+    check_units({"temperature_K": unit}, pd.Index(["temperature_K"]), found)
+    try:
+        found.stop()
+    except InputError as error:
+        assert str(error) == (
+            f'a.csv: units gives "{unit}" for "temperature_K", which is no unit that converts to K. '
+            "Write a unit such as S/m, mS/cm, degC, mol/kg or percent."
+        )

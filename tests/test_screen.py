@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from rich.console import Console
 
+from activelearn.screening import Engine, ScoredChunk, Screen, in_process
 from campaigns.screen import ChosenModel, choose_engine, choose_screen, print_summary, screen_to_files
 from campaigns.screen_record import ScreenRecord
 from surrogates.errors import InputError
@@ -23,6 +28,7 @@ space:
   molality_mol_kg: [0.5, 1.0, 1.5]
 """
 """5,346 candidates, six chunks."""
+QUIET = Console(quiet=True)
 
 
 def screened(
@@ -32,13 +38,14 @@ def screened(
     target: str | None = None,
     resume: bool = False,
     keep_shards: bool = True,
+    scorer: Engine = in_process,
+    console: Console = QUIET,
 ) -> ScreenRecord:
     path = out.parent / "job.yaml"
     path.write_text(job, encoding="utf-8")
     chosen = ChosenModel(FakeModel(), {"sha256": model}, load_s=0.0)
-    engine = choose_engine("local", None, None)
     return screen_to_files(
-        choose_screen(str(path), None), chosen, out, engine, Console(quiet=True), resume, keep_shards
+        choose_screen(str(path), None), chosen, out, nullcontext(scorer), console, resume, keep_shards
     )
 
 
@@ -155,6 +162,49 @@ def test_damaged_records_are_refused(tmp_path: Path) -> None:
     assert refusal(out, resume=True) == (
         f"{out}/run.json: the file is damaged. Start again in another --out."
     )
+
+
+def contents(record: ScreenRecord) -> dict[str, bytes]:
+    paths = [record.ranked, *record.shards.iterdir()]
+    return {path.name: path.read_bytes() for path in paths}
+
+
+def interrupted(screen: Screen, chunks: Iterable[range]) -> Iterator[ScoredChunk]:
+    yield from in_process(screen, list(chunks)[:3])
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("gone", [["part-1024-2048"], ["part-0000-1024", "part-2048-3072", "part-4096-5120"]])
+def test_a_resume_makes_removed_shards_again(tmp_path: Path, gone: list[str]) -> None:
+    whole = contents(screened(tmp_path / "whole"))
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        screened(out, scorer=interrupted)
+    for name in gone:
+        (out / "predictions" / f"{name}.parquet").unlink(missing_ok=True)
+    record = screened(out, resume=True)
+    assert contents(record) == whole
+    counts = json.loads(record.summary.read_text(encoding="utf-8"))["counts"]
+    assert (counts["candidates"], counts["of_earlier_runs"]) == (5346, 3072)
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_a_resume_of_a_finished_screen_makes_removed_shards_again(tmp_path: Path, everything: bool) -> None:
+    out = tmp_path / "out"
+    record = screened(out)
+    whole = contents(record)
+    if everything:
+        shutil.rmtree(record.shards)
+    else:
+        (record.shards / "part-5120-5346.parquet").unlink()
+    kept = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+    told = Console(file=io.StringIO())
+    assert contents(screened(out, resume=True, console=told)) == whole
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    shards, candidates = ("6", "5,346") if everything else ("1", "226")
+    lines = told.file.getvalue().splitlines()
+    assert lines[0] == f"Shards that are gone and are made again: {shards}"
+    assert lines[-1].startswith(f"{candidates} of {candidates} candidates of lost shards, ")
 
 
 def test_a_shard_that_went_elsewhere_is_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from activelearn.spaces import MixtureSpace
 from surrogates.molecules import Component
+from tests.synthetic_mixtures import small_ensemble
 
 ALCOHOLS = {"C" * n + "OH": Component.of("C" * n + "O") for n in range(1, 7)}
 SALTS = {name: Component.of(f"[Li+].[{name[2:]}-]") for name in ("LiF", "LiCl", "LiBr", "LiI")}
@@ -77,6 +78,20 @@ def test_a_space_numbers_what_nested_loops_give_in_their_order(space: MixtureSpa
     expected = list(loops(space))
     assert len(space) == len(expected)
     assert told(space, space.describe(range(len(space)))) == expected
+
+
+@given(spaces(), st.data())
+def test_an_empty_range_is_an_empty_batch_with_an_empty_prediction(
+    space: MixtureSpace, data: st.DataObject
+) -> None:
+    start = data.draw(st.integers(0, len(space) + 5))
+    batch = space[start : data.draw(st.integers(0, start))]
+    assert len(batch) == len(batch.expand()) == 0
+    predictor = small_ensemble().bind(space.table)
+    for said in (predictor.predict(batch), predictor.predict(batch.expand())):
+        for part in (said.mean, said.std, said.epistemic, said.aleatoric, said.in_domain):
+            assert part.shape == (0,)
+    assert len(space.describe([])) == 0
 
 
 @given(spaces(), st.data())

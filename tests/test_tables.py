@@ -175,7 +175,8 @@ def test_every_bad_cell_is_reported_at_once(tmp_path: Path) -> None:
         "Did you mean EC or FEC or EMC? Otherwise give its SMILES.",
         f'mine.csv, row 3, column "salt": "LiPF7" {unknown}. '
         "Did you mean LiPF6 or LiBETI or LiOTf? Otherwise give its SMILES.",
-        'mine.csv, row 3, column "molality_mol_kg": "-1" is not a molality above 0 mol/kg. Correct the cell.',
+        'mine.csv, row 3, column "molality_mol_kg": "-1" is not a molality above 0, at most 1000 mol/kg. '
+        "Correct the cell.",
         'mine.csv, row 3, column "temperature_K": "25" is not a temperature between 100 and 1000 K. '
         "Correct the cell, or name its unit if the column holds degC.",
         'mine.csv, row 3, column "conductivity_mS_cm": "1,5" is not a finite number; '
@@ -185,7 +186,7 @@ def test_every_bad_cell_is_reported_at_once(tmp_path: Path) -> None:
         'mine.csv, row 4, column "salt": "EC" is not made of ions. '
         "Give the ions with their charges, as [Li+].[Cl-].",
         'mine.csv, row 4, column "molality_mol_kg": "nan" is not a finite number; '
-        f"expected a molality above 0 mol/kg. {decimal}",
+        f"expected a molality above 0, at most 1000 mol/kg. {decimal}",
         'mine.csv, row 4, column "temperature_K": "inf" is not a finite number; '
         f"expected a temperature between 100 and 1000 K. {decimal}",
         'mine.csv, row 4, column "conductivity_mS_cm": "0" is not a conductivity above 0. Correct the cell.',
@@ -203,8 +204,8 @@ def test_every_bad_cell_is_reported_at_once(tmp_path: Path) -> None:
         'mine.csv, row 7, column "solvent_2": "[Cu]OCC[Au]" is a polymer, and molar_mass_2 does not give its '
         "molar mass. Give the chain's molar mass [g/mol] in molar_mass_2.",
         'mine.csv, row 7, column "salt": the cell is empty; expected a salt. Name the salt.',
-        'mine.csv, row 7, column "molality_mol_kg": the cell is empty; expected a molality above 0 mol/kg. '
-        "Fill it in.",
+        'mine.csv, row 7, column "molality_mol_kg": the cell is empty; expected a molality above 0, at most '
+        "1000 mol/kg. Fill it in.",
         f'mine.csv, row 8, column "weight_fraction_1": "50" is not a fraction between 0 and 1. {percent}',
         f'mine.csv, row 8, column "solvent_2": "[Xq]" {unknown}. '
         "Give its SMILES; the known names stand in surrogates/chemicals.csv.",
@@ -304,3 +305,16 @@ def test_whatever_stands_in_the_cells_it_is_read_or_refused(
     else:
         assert bool(data.target.isfinite().all())
         assert bool((data.batch.weights.sum(-1) - 1).abs().lt(1e-9).all())
+
+
+@pytest.mark.parametrize(
+    "target", ["salt", "molality_mol_kg", "temperature_K", "solvent_1", "mole_fraction_2"]
+)
+def test_a_target_that_is_an_input_is_refused(tmp_path: Path, target: str) -> None:
+    path = _file(tmp_path, "solvent_1,salt,molality_mol_kg,weight_fraction_1", "EC,LiPF6,1,1")
+    with pytest.raises(InputError) as caught:
+        read_mixtures(path, target)
+    assert str(caught.value) == (
+        f'mine.csv: the target "{target}" is part of what the mixture is, nothing to learn. '
+        "Name the column of a measured property."
+    )

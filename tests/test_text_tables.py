@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from surrogates.errors import InputError
@@ -50,6 +52,16 @@ def test_parquet_gives_the_same_cells_as_csv(tmp_path: Path) -> None:
             "a.csv: this is not CSV: unexpected end of data. Close every quote and save the file as CSV.",
         ),
         ("a,b,a\n1,2,3\n", 'a.csv: 2 columns are named "a". Rename or remove all but one.'),
+        (
+            "a;b\n1,5;2\n",
+            "a.csv: semicolons stand between the cells; commas were expected. "
+            "Save the file with commas between cells and points in numbers.",
+        ),
+        (
+            "a\tb\n1\t2\n",
+            "a.csv: tabs stand between the cells; commas were expected. "
+            "Save the file with commas between cells and points in numbers.",
+        ),
         ("a,,\n1,2,3\n", "a.csv: 2 columns have no name. Name or remove them."),
         (
             "a,b\n1\n1,2\n1,2,3\n",
@@ -69,12 +81,22 @@ def test_a_missing_file_and_a_directory_are_refused(tmp_path: Path) -> None:
         f"{tmp_path}/b.csv: the file cannot be read (No such file or directory). Check its path."
     )
     assert _refusal(tmp_path) == f"{tmp_path}: the file cannot be read (Is a directory). Check its path."
+    assert _refusal(tmp_path / "a\0b") == (
+        f"{tmp_path}/a\0b: the file cannot be read (embedded null byte). Check its path."
+    )
 
 
 def test_a_file_that_only_claims_to_be_parquet_is_refused(tmp_path: Path) -> None:
     message = _refusal(_file(tmp_path, "a,b\n1,2\n", "a.parquet"))
     assert message.startswith("a.parquet: this is not Parquet: ")
     assert message.endswith("Write the file anew.")
+
+
+def test_a_parquet_column_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table([pa.array([1]), pa.array([2])], names=["a", "a"]), tmp_path / "a.parquet")
+    assert _refusal(tmp_path / "a.parquet") == (
+        'a.parquet: 2 columns are named "a". Rename or remove all but one.'
+    )
 
 
 def test_a_parquet_column_of_lists_is_refused(tmp_path: Path) -> None:

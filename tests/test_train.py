@@ -1,0 +1,171 @@
+"""A training's parts on a small data set: what is judged, what stands on the card, what stops it early."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean, pstdev
+from typing import Any
+
+import pytest
+import torch
+from joblib import parallel_config
+from rich.console import Console
+
+from campaigns import train
+from campaigns.train import print_scores, train_to_directory, versions
+from surrogates.calibration import scores
+from surrogates.checkpoints import ModelCard, ScoreRow, load_card
+from surrogates.ensemble import EnsembleSettings, fit_ensemble
+from surrogates.errors import InputError
+from surrogates.forest import Forest
+from surrogates.mixture_data import MixtureData
+from surrogates.splits import random_splits
+from surrogates.training import TrainingSettings
+from tests.synthetic_mixtures import SOLVENTS, synthetic_data
+
+JOB = """
+data: {dataset: molsets}
+target: y
+epochs: 1
+members: 2
+seed: 3
+splits: {random: 2, solvent: 0, test_fraction: 0.25}
+"""
+SETTINGS = EnsembleSettings(members=2, training=TrainingSettings(epochs=1))
+
+
+@pytest.fixture(autouse=True)
+def small_and_in_this_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The data set is 60 rows of our own, and splits are judged one after the other."""
+    monkeypatch.setattr(train, "load_dataset", lambda name, data_dir: synthetic_data())
+    monkeypatch.setattr("surrogates.forest.TREES", 10)
+    with parallel_config(backend="sequential"):
+        yield
+
+
+def trained(tmp_path: Path, job: str = JOB) -> tuple[ModelCard, list[str]]:
+    """Return the card and the lines that were shown."""
+    path = tmp_path / "job.yaml"
+    path.write_text(job, encoding="utf-8")
+    console = Console(file=io.StringIO(), width=200)
+    card = train_to_directory(str(path), tmp_path / "model", None, console)
+    return card, console.file.getvalue().splitlines()
+
+
+def refusal(tmp_path: Path, job: str = JOB) -> str:
+    with pytest.raises(InputError) as caught:
+        trained(tmp_path, job)
+    assert not (tmp_path / "model").exists()
+    return str(caught.value)
+
+
+def no_fit(*_: Any, **__: Any) -> None:
+    raise AssertionError("something was fitted before all was checked")
+
+
+def test_the_card_holds_mean_and_spread_of_the_scores_over_the_splits(tmp_path: Path) -> None:
+    card, lines = trained(tmp_path)
+    assert load_card(tmp_path / "model") == card
+    data = synthetic_data()
+    each: dict[str, list[float]] = {"ensemble": [], "forest": []}
+    for split in random_splits(60, 2, 0.25, seed=3):
+        test = split.test
+        ensemble = fit_ensemble(data, split.train, SETTINGS, split.seed)
+        said = ensemble.bind(data.table).predict(data.batch[test])
+        factor = ensemble.calibration.interval_factor
+        each["ensemble"].append(scores(data.target[test], said.mean, said.std, factor).mae)
+        forest = Forest.fit(data, split.train, split.seed)
+        mean, std = forest.predict(data.batch[test])
+        each["forest"].append(scores(data.target[test], mean, std, forest.interval_factor).mae)
+    assert [(row.splits, row.model, row.repeats) for row in card.scores] == [
+        ("random", "ensemble", 2),
+        ("random", "forest", 2),
+    ]
+    for row in card.scores:
+        assert row.mean["mae"] == pytest.approx(fmean(each[row.model]), rel=1e-6)
+        assert row.std["mae"] == pytest.approx(pstdev(each[row.model]), rel=1e-4)
+    told = [line for line in lines if line.startswith("split ")]
+    assert told == [
+        f"split {number + 1} (random), MAE: ensemble {each['ensemble'][number]:.3f}, "
+        f"forest {each['forest'][number]:.3f}"
+        for number in range(2)
+    ]
+
+
+def test_the_model_learns_from_all_rows_and_the_card_says_from_which_data(tmp_path: Path) -> None:
+    card, _ = trained(tmp_path, JOB.replace("random: 2", "random: 0"))
+    whole = fit_ensemble(synthetic_data(), torch.arange(60), SETTINGS, seed=3)
+    assert (card.shift, card.scale, card.calibration) == (whole.shift, whole.scale, whole.calibration)
+    assert (card.seed, card.target, card.scores) == (3, "y", ())
+    assert card.data["source"] == "mixtures.csv"
+    assert card.data["rows"] == 60
+    assert (card.data["name"], card.data["licence"]) == ("molsets", "MIT")
+    assert "PRX Energy 3, 023006" in card.data["citation"]
+    assert card.versions == versions()
+
+
+def one_solvent_everywhere(name: str, data_dir: Path | None) -> MixtureData:
+    data = synthetic_data()
+    first = torch.full_like(data.batch.solvents, data.table.index()[SOLVENTS[0]])
+    return replace(data, batch=replace(data.batch, solvents=first))
+
+
+def test_a_solvent_split_that_nobody_asked_for_is_left_out_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "load_dataset", one_solvent_everywhere)
+    why = (
+        "mixtures.csv: every solvent stands in more than 38% of the rows; a test on unseen solvents needs "
+        "a rarer one. Add mixtures of other solvents, or split at random."
+    )
+    assert refusal(tmp_path, JOB.replace("solvent: 0", "solvent: 1")) == why
+    card, lines = trained(tmp_path, JOB.replace("random: 2, solvent: 0", "random: 1"))
+    assert f"Not judged on unseen solvents. {why}" in lines
+    assert {row.splits for row in card.scores} == {"random"}
+
+
+def test_a_target_that_the_data_set_does_not_hold_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path, JOB.replace("target: y", "target: z")) == (
+        'key "target": z is not what molsets holds. Write y.'
+    )
+
+
+def test_a_split_that_leaves_too_few_rows_is_refused_before_anything_is_fitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "load_dataset", lambda name, data_dir: synthetic_data(24))
+    monkeypatch.setattr(train, "fit_ensemble", no_fit)
+    monkeypatch.setattr(train, "Forest", no_fit)
+    assert refusal(tmp_path) == (
+        "mixtures.csv: 18 rows to train on; at least 20 are needed. Add measurements."
+    )
+
+
+def printed(card: ModelCard) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    print_scores(card, console)
+    return console.file.getvalue()
+
+
+def test_a_score_that_does_not_exist_is_shown_as_a_dash(tmp_path: Path) -> None:
+    card, _ = trained(tmp_path, JOB.replace("random: 2", "random: 0"))
+    assert printed(card) == ""
+    mean = dict.fromkeys(train.SHOWN, 0.25) | {"pearson": None}
+    row = ScoreRow(splits="solvent", model="forest", repeats=4, mean=mean, std=mean)
+    text = printed(card.model_copy(update={"scores": (row,)}))
+    assert "y: mean over splits ± standard deviation" in text
+    (line,) = [line for line in text.splitlines() if "forest" in line]
+    assert line.split() == [
+        *("with", "an", "unseen", "solvent", "(4", "splits)", "forest"),
+        *("0.250", "±", "0.250", "0.250", "±", "0.250", "-", "±", "-"),
+        *(["0.250", "±", "0.250"] * 5),
+    ]
+
+
+def test_a_test_part_of_one_row_has_no_correlation(tmp_path: Path) -> None:
+    card, _ = trained(tmp_path, JOB.replace("0.25", "0.001"))
+    assert [(row.mean["pearson"], row.std["pearson"]) for row in card.scores] == [(None, None)] * 2
+    assert load_card(tmp_path / "model") == card
