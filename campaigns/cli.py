@@ -26,11 +26,11 @@ def screen(
         str, typer.Argument(help="A YAML file, or the name of a job that ships.")
     ] = "electrolytes",
     model: Annotated[
-        Path | None, typer.Option(help="Model directory; by default the one that ships.")
+        str | None, typer.Option(help="Model directory; of cathodes also drxnet-published. Replaces the job's.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Directory for the results.")] = Path(
-        "results/screen-electrolytes"
-    ),
+    out: Annotated[
+        Path | None, typer.Option(help="Directory for the results; by default results/screen-JOB.")
+    ] = None,
     engine: Annotated[
         Literal["ray", "local"], typer.Option(help="On Ray, or in this process without it.")
     ] = "ray",
@@ -47,13 +47,14 @@ def screen(
     """Score every candidate of a space and list the best, with uncertainties."""
     from rich.console import Console
 
-    from campaigns.screen import choose_engine, choose_model, choose_screen, print_summary, screen_to_files
+    from campaigns.screen import choose_engine, choose_screen, model_for, print_summary, screen_to_files
 
     progress = Console(stderr=True, highlight=False)
-    job = choose_screen(config, top_k)
+    out = out or Path("results") / f"screen-{Path(config).stem}"
+    job = choose_screen(config, top_k, model)
     scorer = choose_engine(engine, workers, ray_address)
     try:
-        record = screen_to_files(job, choose_model(model), out, scorer, progress, resume, not no_shards)
+        record = screen_to_files(job, model_for(job, model), out, scorer, progress, resume, not no_shards)
     except KeyboardInterrupt:
         typer.echo(f"Interrupted. {out} keeps what is done; add --resume to the command to go on.", err=True)
         raise typer.Exit(130) from None
