@@ -26,7 +26,8 @@ def screen(
         str, typer.Argument(help="A YAML file, or the name of a job that ships.")
     ] = "electrolytes",
     model: Annotated[
-        str | None, typer.Option(help="Model directory; of cathodes also drxnet-published. Replaces the job's.")
+        str | None,
+        typer.Option(help="Model directory; of cathodes also drxnet-published. Replaces the job's."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Directory for the results; by default results/screen-JOB.")
@@ -59,6 +60,33 @@ def screen(
         typer.echo(f"Interrupted. {out} keeps what is done; add --resume to the command to go on.", err=True)
         raise typer.Exit(130) from None
     print_summary(record, Console(width=None if sys.stdout.isatty() else 120))
+
+
+@app.command()
+def profile(
+    formula: Annotated[str, typer.Argument(help="The cathode as prepared, such as Li1.2Mn0.4Ti0.4O2.")],
+    rate: Annotated[list[float], typer.Option(help="mA/g; may be given several times.")] = [20.0],  # noqa: B006
+    window: Annotated[tuple[float, float], typer.Option(help="Lower and upper voltage, V.")] = (1.5, 4.8),
+    cycle: Annotated[list[int], typer.Option(help="1 is the first; may be given several times.")] = [1],  # noqa: B006
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Directory for profile.csv and profile.png; replaces these.")
+    ] = Path("results/profile"),
+    model: Annotated[
+        str, typer.Option(help="drxnet-distilled, which ships, drxnet-published, or a directory as ./DIR.")
+    ] = "drxnet-distilled",
+) -> None:
+    """Show the discharge of one cathode: curves with uncertainty, as a table and a figure."""
+    from rich.console import Console
+
+    from campaigns.profile import print_profile, write_profile
+    from campaigns.profile import profile as profiles_of
+    from surrogates.discharge_models import discharge_model
+
+    found = profiles_of(formula, discharge_model(model), rate, window, cycle)
+    files = write_profile(found, formula, out)
+    print_profile(found, formula, Console(width=None if sys.stdout.isatty() else 120, highlight=False))
+    for what, path in zip(("The curves", "The figure"), files, strict=True):
+        typer.echo(f"{what}: {path}")
 
 
 @app.command()

@@ -35,7 +35,10 @@ def save_maps(ranked: pd.DataFrame, objectives: Sequence[Objective], path: Path)
     axes = figure.subplots(len(objectives), 2, squeeze=False, sharex=True, sharey=True)
     grids = {
         name: ranked.pivot(index="lithium", columns="fluorine", values=name)
-        for name in ["in_domain", *(f"{asked.name}_{part}" for asked in objectives for part in ("mean", "std"))]
+        for name in [
+            "in_domain",
+            *(f"{asked.name}_{part}" for asked in objectives for part in ("mean", "std")),
+        ]
     }
     for row, asked in zip(axes, objectives, strict=True):
         for ax, part, colours, of in zip(
@@ -46,12 +49,14 @@ def save_maps(ranked: pd.DataFrame, objectives: Sequence[Objective], path: Path)
                 grid.columns, grid.index, grid.to_numpy(dtype=float), cmap=colours, shading="nearest"
             )
             figure.colorbar(image, ax=ax, label=f"{of}{WORDS[asked.quantity]}")
-            ax.set_title(condition_words(asked.rate_mA_g, asked.cycle, asked.V_low, asked.V_high), fontsize=10)
+            ax.set_title(
+                condition_words(asked.rate_mA_g, asked.cycle, asked.V_low, asked.V_high), fontsize=10
+            )
             _hatch_unknown(ax, grids["in_domain"])
     for ax in axes[:, 0]:
-        ax.set_ylabel("Li for two anions")
+        ax.set_ylabel("Li per two anions")
     for ax in axes[-1]:
-        ax.set_xlabel("F for two anions")
+        ax.set_xlabel("F per two anions")
     _save(figure, path)
 
 
@@ -87,14 +92,19 @@ CONDITION = ["rate_mA_g", "cycle", "V_low", "V_high"]
 
 def condition_words(rate_mA_g: float, cycle: float, V_low: float, V_high: float) -> str:
     """Return a condition in people's words."""
-    return f"cycle {cycle:g}, {rate_mA_g:g} mA/g, {V_low:g} to {V_high:g} V"
+    return f"cycle {cycle:g}, {rate_mA_g:g} mA/g, {float(V_low)} to {float(V_high)} V"
 
 
 def _hatch_unknown(ax: Axes, in_domain: pd.DataFrame) -> None:
     unknown = ~in_domain.eq(True).to_numpy()
     if unknown.any():
         ax.contourf(
-            in_domain.columns, in_domain.index, np.where(unknown, 1.0, 0.0), [0.5, 1.5], colors="none", hatches=["///"]
+            in_domain.columns,
+            in_domain.index,
+            np.where(unknown, 1.0, 0.0),
+            [0.5, 1.5],
+            colors="none",
+            hatches=["///"],
         )
 
 

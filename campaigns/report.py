@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from time import monotonic
@@ -116,7 +117,7 @@ def print_best(ranked: pd.DataFrame, total: int, console: Console) -> None:
     for row in ranked.to_dict("records"):
         cells = [str(row["rank"]), *(_cathode(row) if are_cathodes else _mixture(row))]
         for name in targets:
-            cells += [_with_std(row, name)] if several else _estimate(row, name)
+            cells += [with_std(row[f"{name}_mean"], row[f"{name}_std"])] if several else _estimate(row, name)
         cells += [str(row["pareto_rank"])] if several else []
         table.add_row(*cells, "yes" if row["in_domain"] else "no")
     console.print(table)
@@ -140,8 +141,10 @@ def _estimate(row: Row, name: str) -> list[str]:
     return [f"{row[f'{name}_mean']:.2f}", f"{row[f'{name}_std']:.2f}", f"{low} to {high}"]
 
 
-def _with_std(row: Row, name: str) -> str:
-    return f"{row[f'{name}_mean']:.4g} ± {row[f'{name}_std']:.2g}"
+def with_std(mean: float, std: float) -> str:
+    """Return a mean and its standard deviation, both to the second digit of the latter."""
+    digits = 0 if not 0 < std < math.inf else min(max(1 - math.floor(math.log10(std)), 0), 6)
+    return f"{mean:.{digits}f} ± {std:.{digits}f}"
 
 
 def _solvents(row: Row) -> str:

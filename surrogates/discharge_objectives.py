@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import NormalDist
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -17,9 +17,11 @@ from surrogates.composition_batches import CompositionBatch, CompositionTable, C
 from surrogates.conditions import outside
 from surrogates.discharge import Discharge, discharge, embed_compositions
 from surrogates.discharge_domain import DischargeDomain
-from surrogates.discharge_models import DischargeEnsemble
 from surrogates.members import Members
 from surrogates.prediction import Prediction
+
+if TYPE_CHECKING:  # a worker of a screen reads no model directory
+    from surrogates.discharge_models import DischargeEnsemble
 
 Quantity = Literal["capacity", "average_voltage", "energy_Wh_kg", "retention_30"]
 COLUMNS: Mapping[Quantity, str] = MappingProxyType(
