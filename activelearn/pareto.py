@@ -1,8 +1,8 @@
 """Ranking by several objectives at once, exactly, over chunks that come in any order.
 
 One candidate dominates another if it is at least as good in every objective and better in one. Its Pareto
-rank is 1 if none dominates it, else one more than the highest rank of those that do. The ranks of a chunk are
-not those of the whole space, but dominators of a chunk stay dominators, and rank before whom they dominate. So a
+rank is 1 if none dominates it, else one more than the highest rank of those that do. The ranks of a chunk
+are not those of the whole space, but dominators stay dominators, and rank before whom they dominate. So a
 candidate with `k` dominators or more is never among the best `k`; one with fewer has all of its dominators
 among those kept, which fix its rank. Keeping those with fewer, the k-skyband, loses nothing in any order.
 """

@@ -71,8 +71,9 @@ def save_profiles(curves: pd.DataFrame, title: str, path: Path) -> None:
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     figure.suptitle(title, fontsize=11)
-    for number, (condition, curve) in enumerate(curves.groupby(CONDITION, sort=False)):
+    for number, (_, curve) in enumerate(curves.groupby(CONDITION, sort=False)):
         colour, voltage = f"C{number}", curve["voltage_V"]
+        condition = curve[CONDITION].iloc[0].tolist()
         charge, charge_std = curve["charge_mAh_g_mean"], curve["charge_mAh_g_std"]
         slope, slope_std = curve["dQ_dV_mAh_g_V_mean"], curve["dQ_dV_mAh_g_V_std"]
         left.plot(charge, voltage, color=colour, label=condition_words(*condition))

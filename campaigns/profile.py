@@ -19,7 +19,7 @@ from campaigns.report import with_std
 from surrogates.composition_batches import Conditions, read_formulas
 from surrogates.compositions import Composition, InvalidFormula
 from surrogates.conditions import nonsense, outside
-from surrogates.discharge import discharge, embed_compositions, profiles
+from surrogates.discharge import Discharge, Profiles, discharge, embed_compositions, profiles
 from surrogates.discharge_models import DischargeEnsemble
 from surrogates.errors import InputError, Problem
 
@@ -64,33 +64,46 @@ def profile(
     check_formula(formula)
     low, high = window_V
     tests = [(rate, cycle, low, high) for rate, cycle in itertools.product(rates_mA_g, cycles)]
-    wrong = [
-        problem for rate, cycle, *_ in tests for problem in nonsense("condition", rate, low, high, cycle)
-    ]
+    wrong = [found for rate, cycle, *_ in tests for found in nonsense("condition", rate, low, high, cycle)]
     if wrong:
         raise InputError(list(dict.fromkeys(wrong)))
     table, batch = read_formulas([formula])
     conditions = Conditions.of(*zip(*tests, strict=True))
     embedding = embed_compositions(model.members, table, batch)
-    found = profiles(model.members, embedding, conditions)
     tested = pd.DataFrame(tests, columns=CONDITION)
+    asked = {name: tested[name].to_numpy(dtype=np.float64) for name in CONDITION}
+    return Profile(
+        _curves(profiles(model.members, embedding, conditions), tested),
+        _results(discharge(model.members, embedding, conditions), tested).assign(
+            warning=outside(asked, model.card.domain.ranges)
+        ),
+        bool(model.in_domain(table, batch, embedding)),
+    )
+
+
+def _curves(found: Profiles, tested: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each voltage of each condition."""
     points = found.voltage.shape[-1]
     curves = tested.loc[tested.index.repeat(points)].reset_index(drop=True)
     curves["voltage_V"] = found.voltage.numpy().ravel()
     for name, values in (("charge_mAh_g", found.charge_mAh_g), ("dQ_dV_mAh_g_V", found.slope_mAh_g_V)):
         curves[f"{name}_mean"] = values.mean(0).numpy().ravel()
         curves[f"{name}_std"] = values.std(0).numpy().ravel()
-    result = discharge(model.members, embedding, conditions)
-    voltage, voltage_variance = result.voltage_statistics()
-    tested["capacity_mAh_g_mean"] = result.capacity_mAh_g.mean(0)[0].numpy()
-    tested["capacity_mAh_g_std"] = result.capacity_mAh_g.std(0)[0].numpy()
-    tested["average_voltage_V_mean"] = voltage[0].numpy()
-    tested["average_voltage_V_std"] = voltage_variance.sqrt()[0].numpy()
-    tested["energy_Wh_kg_mean"] = result.energy_Wh_kg.mean(0)[0].numpy()
-    tested["energy_Wh_kg_std"] = result.energy_Wh_kg.std(0)[0].numpy()
-    values = {name: tested[name].to_numpy(dtype=np.float64) for name in CONDITION}
-    tested["warning"] = outside(values, model.card.domain.ranges)
-    return Profile(curves, tested, bool(model.in_domain(table, batch, embedding)))
+    return curves
+
+
+def _results(found: Discharge, tested: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each condition, with what a test would report."""
+    capacity, energy = found.capacity_mAh_g[:, 0], found.energy_Wh_kg[:, 0]
+    voltage, variance = found.voltage_statistics()
+    return tested.assign(
+        capacity_mAh_g_mean=capacity.mean(0).numpy(),
+        capacity_mAh_g_std=capacity.std(0).numpy(),
+        average_voltage_V_mean=voltage[0].numpy(),
+        average_voltage_V_std=variance[0].sqrt().numpy(),
+        energy_Wh_kg_mean=energy.mean(0).numpy(),
+        energy_Wh_kg_std=energy.std(0).numpy(),
+    )
 
 
 def check_formula(formula: str) -> None:

@@ -101,7 +101,8 @@ def print_best(ranked: pd.DataFrame, total: int, console: Console) -> None:
         total: Candidates of the space.
         console: Where to print it.
     """
-    targets = [name.removesuffix("_std_epistemic") for name in ranked if name.endswith("_std_epistemic")]
+    columns = map(str, ranked)
+    targets = [name.removesuffix("_std_epistemic") for name in columns if name.endswith("_std_epistemic")]
     by = f"Pareto rank of {' and '.join(targets)}" if "pareto_rank" in ranked else targets[0]
     title = f"The {len(ranked)} best of {total:,} candidates by {by}"
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)

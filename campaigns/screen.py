@@ -81,7 +81,7 @@ def model_for(config: AnyScreen, model: str | None) -> ChosenModel:
     """
     if isinstance(config, CathodeScreenConfig):
         return choose_discharge_model(config)
-    return choose_model(model and Path(model))
+    return choose_model(Path(model) if model else None)
 
 
 def choose_discharge_model(config: CathodeScreenConfig) -> ChosenModel:
@@ -142,7 +142,7 @@ def screen_to_files(
 ) -> ScreenRecord:
     """Screen a space and write `ranked.csv`, `run.json` and, of all candidates, `predictions/*.parquet`.
 
-    A list of all cathodes of a space that has one for each lithium and fluorine content comes with `maps.png`.
+    A list of all of a space with one cathode for each lithium and fluorine content comes with `maps.png`.
 
     Args:
         config: The screen.

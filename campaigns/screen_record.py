@@ -230,7 +230,7 @@ def ranked_table(screen: Screen, top: np.ndarray) -> pd.DataFrame:
 
 
 def is_grid(ranked: pd.DataFrame, candidates: int) -> bool:
-    """Return whether a list of cathodes holds all of a space with one for each lithium and fluorine content."""
+    """Return whether a list holds all of a space with one cathode for each lithium and fluorine content."""
     contents = ranked[["lithium", "fluorine"]]
     return (
         len(ranked) == candidates and not contents.duplicated().any() and bool((contents.nunique() > 1).all())

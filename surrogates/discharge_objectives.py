@@ -93,8 +93,8 @@ class DischargePredictor:
     """A discharge model bound to the elements of a space.
 
     The epistemic variance is that over the members. There is no aleatoric one: the networks say nothing of
-    the noise of a measurement, and its column is 0. So intervals hold 90 % of what such members may say, not of
-    measurements, and no measurement has scaled them.
+    the noise of a measurement, and its column is 0. So intervals hold 90 % of what such members may say, not
+    of measurements, and no measurement has scaled them.
 
     Attributes:
         members: `K` networks of `DRXNet`.
