@@ -57,6 +57,8 @@ def save_maps(ranked: pd.DataFrame, objectives: Sequence[Objective], path: Path)
         ax.set_ylabel("Li per two anions")
     for ax in axes[-1]:
         ax.set_xlabel("F per two anions")
+    if not ranked["in_domain"].all():
+        figure.suptitle("hatched: not in the model's domain", fontsize=9)
     _save(figure, path)
 
 
@@ -97,7 +99,7 @@ def condition_words(rate_mA_g: float, cycle: float, V_low: float, V_high: float)
 
 
 def _hatch_unknown(ax: Axes, in_domain: pd.DataFrame) -> None:
-    unknown = ~in_domain.eq(True).to_numpy()
+    unknown = in_domain.eq(False).to_numpy()
     if unknown.any():
         ax.contourf(
             in_domain.columns,

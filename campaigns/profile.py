@@ -63,7 +63,8 @@ def profile(
     """
     check_formula(formula)
     low, high = window_V
-    tests = [(rate, cycle, low, high) for rate, cycle in itertools.product(rates_mA_g, cycles)]
+    every = itertools.product(dict.fromkeys(rates_mA_g), dict.fromkeys(cycles))
+    tests = [(rate, cycle, low, high) for rate, cycle in every]
     wrong = [found for rate, cycle, *_ in tests for found in nonsense("condition", rate, low, high, cycle)]
     if wrong:
         raise InputError(list(dict.fromkeys(wrong)))
