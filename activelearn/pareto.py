@@ -12,26 +12,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
-_PAIRS_AT_ONCE = 2**22
+_ROWS_AT_ONCE, _PAIRS_AT_ONCE = 2**10, 2**22
 
 
 def skyband(rows: np.ndarray, objectives: Sequence[str], k: int) -> np.ndarray:
     """Return the rows that fewer than `k` others dominate, with a field `dominators` that says how many.
+
+    They are in the order of their candidates.
 
     Args:
         rows: Scored candidates with a field `<objective>_mean` for each objective, higher is better.
         objectives: Their names.
         k: How many candidates are asked for.
     """
-    means = _means(rows, objectives)
-    count = _dominators(means, means)
-    counted = np.empty(len(rows), np.dtype([*_fields(rows.dtype), ("dominators", "i8")]))
+    counted = np.zeros(len(rows), np.dtype([*_fields(rows.dtype), ("dominators", "i8")]))
     for name in rows.dtype.names or ():
         counted[name] = rows[name]
-    counted["dominators"] = count
-    return counted[count < k]
+    # The best first, in parts: what comes later is compared with few, those kept of what came before.
+    order = np.argsort(-_means(rows, objectives).sum(-1, dtype=np.float64), kind="stable")
+    band = counted[:0]
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        part = counted[order[start : start + _ROWS_AT_ONCE]]
+        means = _means(part, objectives)
+        part["dominators"] = _dominators(means, means)
+        band = merge_skybands(band, part[part["dominators"] < k], k, objectives)
+    return band[np.argsort(band["candidate"])]
 
 
 def merge_skybands(one: np.ndarray, other: np.ndarray, k: int, objectives: Sequence[str]) -> np.ndarray:
@@ -45,19 +51,19 @@ def merge_skybands(one: np.ndarray, other: np.ndarray, k: int, objectives: Seque
 def by_pareto_rank(rows: np.ndarray, objectives: Sequence[str], k: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the best `k` rows of a skyband, best first, and the Pareto rank of each.
 
-    Within a rank the higher mean of the first objective leads, of equal ones the lower candidate.
+    Within a rank the higher mean of the first objective leads, of equal ones the lower candidate. The counts
+    of dominators make this cheap: BoTorch's `is_non_dominated`, asked again for each rank, takes as long for
+    6,000 rows, and many minutes for 20,000.
     """
-    from botorch.utils.multi_objective.pareto import is_non_dominated  # seconds that a worker need not wait
-
-    values = torch.from_numpy(_means(rows, objectives))
-    rank = np.zeros(len(rows), dtype=np.int64)
-    left = torch.arange(len(rows))
+    means, left = _means(rows, objectives), np.arange(len(rows))
+    count, rank = rows["dominators"].copy(), np.zeros(len(rows), dtype=np.int64)
     front = 0
     while len(left) > max(len(rows) - k, 0):  # the ranks after these are not listed
         front += 1
-        leads = is_non_dominated(values[left], deduplicate=False)
-        rank[left[leads].numpy()] = front
-        left = left[~leads]
+        leads = count[left] == 0
+        led, left = left[leads], left[~leads]
+        rank[led] = front
+        count[left] -= _dominators(means[left], means[led])
     ranked = np.flatnonzero(rank)
     first = rows[f"{objectives[0]}_mean"][ranked]
     order = ranked[np.lexsort((rows["candidate"][ranked], -first, rank[ranked]))][:k]

@@ -6,6 +6,8 @@ import random
 
 import numpy as np
 import pytest
+import torch
+from botorch.utils.multi_objective.pareto import is_non_dominated
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,6 +56,13 @@ def test_the_list_is_that_of_all_chains(values: list[tuple[int, ...]], k: int) -
     assert listed(skyband(rows(values), NAMES, k), k) == slow_best(values, k)
 
 
+@given(values)
+def test_the_first_rank_is_the_front_of_botorch(values: list[tuple[int, ...]]) -> None:
+    front = is_non_dominated(torch.tensor(values, dtype=torch.float64), deduplicate=False)
+    ranks = dict(listed(skyband(rows(values), NAMES, len(values)), len(values)))
+    assert [ranks[i] == 1 for i in range(len(values))] == front.tolist()
+
+
 @given(values, st.integers(1, 9), st.integers(1, 12), st.randoms())
 def test_chunks_in_any_order_give_the_list_of_the_whole(
     values: list[tuple[int, ...]], size: int, k: int, order: random.Random
@@ -84,4 +93,6 @@ def test_counting_in_parts_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> No
     some = rows([tuple(row) for row in generator.integers(0, 9, (50, 3)).tolist()])
     whole = skyband(some, NAMES, 20)
     monkeypatch.setattr(pareto, "_PAIRS_AT_ONCE", 130)
+    assert skyband(some, NAMES, 20).tolist() == whole.tolist()
+    monkeypatch.setattr(pareto, "_ROWS_AT_ONCE", 7)
     assert skyband(some, NAMES, 20).tolist() == whole.tolist()
