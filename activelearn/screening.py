@@ -11,18 +11,22 @@ import os
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from activelearn.pareto import merge_skybands, skyband
 from activelearn.shards import shard_path, write_shard
-from activelearn.spaces import MixtureSpace
 from surrogates.errors import InputError, Problem
 from surrogates.prediction import Prediction, Predictor
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ROW = np.dtype(
     [
@@ -34,29 +38,46 @@ ROW = np.dtype(
         ("score", "f8"),
     ],
 )
-"""A scored candidate; mean and standard deviations in the target's unit."""
+"""A scored candidate of one target; mean and standard deviations in the target's unit."""
 
 BLOCK = 2**15
 """Candidates predicted at once: decoding and ranking them costs some 45 ns each, 175 in blocks of 2**12."""
 
 Score = Callable[[Prediction], Tensor]
-"""What candidates are ranked by, `n`, higher is better; it must pickle."""
+"""What candidates are ranked by, of the shape of the mean, higher is better; it must pickle."""
+
+
+class Space(Protocol):
+    """Candidates that are integers from 0 on. It must pickle: a screen sends it to its workers."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    def __getitem__(self, rows: slice) -> Any:
+        """Return the candidates of a range as the batch that the predictor takes."""
+
+    def describe(self, candidates: np.ndarray) -> pd.DataFrame:
+        """Return what the candidates are, in people's words, a row each."""
 
 
 def by_mean(prediction: Prediction) -> Tensor:
-    """Return the mean, `n`, float64."""
+    """Return the mean, float64."""
     return prediction.mean.double()
 
 
 def by_ucb(prediction: Prediction, kappa: float) -> Tensor:
-    """Return the upper confidence bound, mean + `kappa` standard deviations, `n`, float64."""
+    """Return the upper confidence bound, mean + `kappa` standard deviations, float64."""
     return prediction.mean.double() + kappa * prediction.std.double()
 
 
 def by_probability_above(prediction: Prediction, threshold: float) -> Tensor:
-    """Return the probability that a measurement exceeds `threshold` if it is normal, `n`, float64."""
+    """Return the probability that a measurement exceeds `threshold` if it is normal, float64."""
     excess: Tensor = (prediction.mean.double() - threshold) / prediction.std.double()
     return cast(Tensor, torch.special.ndtr(excess))
+
+
+Merge = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+"""Joins the best rows of some chunks with those of others, to those that may be among the best so many."""
 
 
 def best(rows: np.ndarray, k: int) -> np.ndarray:
@@ -68,9 +89,22 @@ def best(rows: np.ndarray, k: int) -> np.ndarray:
     return rows[order[:k]]
 
 
+def merge_best(one: np.ndarray, other: np.ndarray, k: int) -> np.ndarray:
+    """Return the best `k` of two lists of best rows."""
+    return best(np.concatenate([one, other]), k)
+
+
+def row_type(objectives: tuple[str, ...]) -> np.dtype:
+    """Return `ROW` for the objectives: columns of each carry its name, and several have no score."""
+    numbers = ("mean", "std_epistemic", "std_aleatoric")
+    columns = [(f"{name}_{number}", "f4") for name in objectives for number in numbers]
+    score = [("score", "f8")] if len(objectives) == 1 else []
+    return np.dtype([("candidate", "i8"), *columns, ("in_domain", "?"), *score]) if objectives else ROW
+
+
 @dataclass(frozen=True)
 class ScoredChunk:
-    """What a worker returns of a chunk: its best rows (`ROW`), counts, and where its time went [s]."""
+    """What a worker returns of a chunk: its best rows, counts, and where its time went [s]."""
 
     chunk: range
     top: np.ndarray
@@ -86,16 +120,28 @@ class Screen:
     Attributes:
         space: The candidates.
         predictor: The model, bound to the space's table.
-        score: What they are ranked by.
+        score: What they are ranked by; of several objectives their means, by Pareto rank.
         top_k: How many are kept of the whole space.
         shards: Directory for all scored candidates, or None to keep the best only.
+        objectives: Names of the columns of the prediction, `n x o`; empty where it has none, `n`.
     """
 
-    space: MixtureSpace
+    space: Space
     predictor: Predictor
     score: Score
     top_k: int
     shards: Path | None = None
+    objectives: tuple[str, ...] = ()
+
+    @property
+    def merge(self) -> Merge:
+        """What joins the best rows of some chunks with those of others."""
+        return partial(merge_skybands, objectives=self.objectives) if self.is_pareto else merge_best
+
+    @property
+    def is_pareto(self) -> bool:
+        """Whether candidates are ranked by several objectives."""
+        return len(self.objectives) > 1
 
     @property
     def chunk_size(self) -> int:
@@ -122,10 +168,10 @@ class Screen:
             InputError: If the model gives no finite number or the shard cannot be written.
         """
         started = perf_counter()
-        rows = np.empty(len(chunk), ROW)
+        rows = np.empty(len(chunk), row_type(self.objectives))
         for first in range(0, len(chunk), BLOCK):
             self._score_block(chunk.start + first, rows[first : first + BLOCK])
-        top = best(rows, self.top_k)
+        top = skyband(rows, self.objectives, self.top_k) if self.is_pareto else best(rows, self.top_k)
         scored = perf_counter()
         if path := self.shard(chunk):
             try:
@@ -140,21 +186,34 @@ class Screen:
             prediction = self.predictor.predict(self.space[start : start + len(rows)])
             score = self.score(prediction)
         rows["candidate"] = np.arange(start, start + len(rows))
-        rows["mean"] = prediction.mean
-        rows["std_epistemic"] = prediction.epistemic.sqrt()
-        rows["std_aleatoric"] = prediction.aleatoric.sqrt()
+        parts = {
+            "mean": prediction.mean,
+            "std_epistemic": prediction.epistemic.sqrt(),
+            "std_aleatoric": prediction.aleatoric.sqrt(),
+        }
+        for part, values in parts.items():
+            for name, column in zip(self._prefixes, values.reshape(len(rows), -1).T, strict=True):
+                rows[f"{name}{part}"] = column
         rows["in_domain"] = prediction.in_domain
-        rows["score"] = score
+        if not self.is_pareto:
+            rows["score"] = score.reshape(-1)
         if not score.isfinite().all():
-            candidate = start + int(score.isfinite().logical_not().nonzero()[0])
-            raise InputError(
-                Problem(
-                    f"candidate {candidate}",
-                    f"the model gives it a mean of {float(prediction.mean[candidate - start])} and a score "
-                    f"of {float(score[candidate - start])}; finite numbers were expected",
-                    "Train the model again or give another.",
-                )
-            )
+            raise InputError(self._not_finite(start, prediction.mean, score))
+
+    @property
+    def _prefixes(self) -> list[str]:
+        return [f"{name}_" for name in self.objectives] or [""]
+
+    def _not_finite(self, start: int, mean: Tensor, score: Tensor) -> Problem:
+        row, column = score.reshape(len(score), -1).isfinite().logical_not().nonzero()[0].tolist()
+        mean, score = mean.reshape(len(score), -1), score.reshape(len(score), -1)
+        of = f" of {self.objectives[column]}" if self.objectives else ""
+        return Problem(
+            f"candidate {start + row}",
+            f"the model gives it a mean{of} of {float(mean[row, column])} and a score "
+            f"of {float(score[row, column])}; finite numbers were expected",
+            "Train the model again or give another.",
+        )
 
 
 @dataclass(frozen=True)
@@ -165,7 +224,7 @@ class Standing:
         finished: First candidates of the chunks that are done.
         candidates: Candidates scored.
         in_domain: Those of them within the model's domain.
-        top: The best of them, `ROW`, best first.
+        top: The best of them, best first; of several objectives, all that may be among the best.
         compute_s: Time the workers spent on predicting and ranking, together, s.
         write_s: Time the workers spent on writing shards, together, s.
     """
@@ -177,13 +236,13 @@ class Standing:
     compute_s: float = 0.0
     write_s: float = 0.0
 
-    def after(self, scored: ScoredChunk, top_k: int) -> Standing:
+    def after(self, scored: ScoredChunk, top_k: int, merge: Merge = merge_best) -> Standing:
         """Return the standing with one more chunk."""
         return Standing(
             finished=self.finished | {scored.chunk.start},
             candidates=self.candidates + len(scored.chunk),
             in_domain=self.in_domain + scored.in_domain,
-            top=best(np.concatenate([self.top, scored.top]), top_k),
+            top=merge(self.top, scored.top, top_k) if len(self.top) else scored.top,
             compute_s=self.compute_s + scored.compute_s,
             write_s=self.write_s + scored.write_s,
         )
@@ -217,7 +276,7 @@ def run(screen: Screen, engine: Engine, standing: Standing | None = None) -> Ite
     standing = standing or Standing()
     left = (chunk for chunk in screen.chunks() if chunk.start not in standing.finished)
     for scored in engine(screen, left):
-        standing = standing.after(scored, screen.top_k)
+        standing = standing.after(scored, screen.top_k, screen.merge)
         yield standing
 
 

@@ -26,11 +26,12 @@ def screen(
         str, typer.Argument(help="A YAML file, or the name of a job that ships.")
     ] = "electrolytes",
     model: Annotated[
-        Path | None, typer.Option(help="Model directory; by default the one that ships.")
+        str | None,
+        typer.Option(help="Model directory; of cathodes also drxnet-published. Replaces the job's."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Directory for the results.")] = Path(
-        "results/screen-electrolytes"
-    ),
+    out: Annotated[
+        Path | None, typer.Option(help="Directory for the results; by default results/screen-JOB.")
+    ] = None,
     engine: Annotated[
         Literal["ray", "local"], typer.Option(help="On Ray, or in this process without it.")
     ] = "ray",
@@ -47,17 +48,45 @@ def screen(
     """Score every candidate of a space and list the best, with uncertainties."""
     from rich.console import Console
 
-    from campaigns.screen import choose_engine, choose_model, choose_screen, print_summary, screen_to_files
+    from campaigns.screen import choose_engine, choose_screen, model_for, print_summary, screen_to_files
 
     progress = Console(stderr=True, highlight=False)
-    job = choose_screen(config, top_k)
+    out = out or Path("results") / f"screen-{Path(config).stem}"
+    job = choose_screen(config, top_k, model)
     scorer = choose_engine(engine, workers, ray_address)
     try:
-        record = screen_to_files(job, choose_model(model), out, scorer, progress, resume, not no_shards)
+        record = screen_to_files(job, model_for(job, model), out, scorer, progress, resume, not no_shards)
     except KeyboardInterrupt:
         typer.echo(f"Interrupted. {out} keeps what is done; add --resume to the command to go on.", err=True)
         raise typer.Exit(130) from None
     print_summary(record, Console(width=None if sys.stdout.isatty() else 120))
+
+
+@app.command()
+def profile(
+    formula: Annotated[str, typer.Argument(help="The cathode as prepared, such as Li1.2Mn0.4Ti0.4O2.")],
+    rate: Annotated[list[float], typer.Option(help="mA/g; may be given several times.")] = [20.0],  # noqa: B006
+    window: Annotated[tuple[float, float], typer.Option(help="Lower and upper voltage, V.")] = (1.5, 4.8),
+    cycle: Annotated[list[int], typer.Option(help="1 is the first; may be given several times.")] = [1],  # noqa: B006
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Directory for profile.csv and profile.png; replaces these.")
+    ] = Path("results/profile"),
+    model: Annotated[
+        str, typer.Option(help="drxnet-distilled, which ships, drxnet-published, or a directory as ./DIR.")
+    ] = "drxnet-distilled",
+) -> None:
+    """Show the discharge of one cathode: curves with uncertainty, as a table and a figure."""
+    from rich.console import Console
+
+    from campaigns.profile import print_profile, write_profile
+    from campaigns.profile import profile as profiles_of
+    from surrogates.discharge_models import discharge_model
+
+    found = profiles_of(formula, discharge_model(model), rate, window, cycle)
+    files = write_profile(found, formula, out)
+    print_profile(found, formula, Console(width=None if sys.stdout.isatty() else 120, highlight=False))
+    for what, path in zip(("The curves", "The figure"), files, strict=True):
+        typer.echo(f"{what}: {path}")
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
@@ -28,6 +28,16 @@ def load_yaml(path: Path, model_type: type[ModelT]) -> ModelT:
             not fit the model; an unknown key comes with the nearest known one.
     """
     return _checked(_parse(_read(path), path.name), model_type, path.name)
+
+
+def load_yaml_of_kind(path: Path, kind: Callable[[object], type[ModelT]]) -> ModelT:
+    """Read a YAML file into the model that `kind` chooses by what the file holds.
+
+    Raises:
+        InputError: As `load_yaml` does.
+    """
+    document = _parse(_read(path), path.name)
+    return _checked(document, kind(document), path.name)
 
 
 def load_yaml_by_key(path: Path, kinds: Mapping[str, type[ModelT]]) -> ModelT:

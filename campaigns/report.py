@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from time import monotonic
@@ -92,39 +93,62 @@ def _per_second(rate: float) -> str:
     return f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s"
 
 
-def print_best(ranked: pd.DataFrame, target: str, total: int, console: Console) -> None:
+def print_best(ranked: pd.DataFrame, total: int, console: Console) -> None:
     """Print the head of a ranked list as a table.
 
     Args:
         ranked: The head, with the columns of `ranked.csv`.
-        target: Name of the target.
         total: Candidates of the space.
         console: Where to print it.
     """
-    title = f"The {len(ranked)} best of {total:,} candidates by {target}"
+    columns = map(str, ranked)
+    targets = [name.removesuffix("_std_epistemic") for name in columns if name.endswith("_std_epistemic")]
+    by = f"Pareto rank of {' and '.join(targets)}" if "pareto_rank" in ranked else targets[0]
+    title = f"The {len(ranked)} best of {total:,} candidates by {by}"
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for words in ("#", "solvents, weight %", "salt"):
+    are_cathodes = "formula" in ranked
+    several = len(targets) > 1
+    for words in ("#", "formula") if are_cathodes else ("#", "solvents, weight %", "salt"):
         table.add_column(words, overflow="fold")
-    for number in ("mol/kg", "K", "mean", "std", "90 % interval", "in domain"):
+    numbers = [] if are_cathodes else ["mol/kg", "K"]
+    for name in targets:
+        numbers += [name] if several else ["mean", "std", "90 % interval"]
+    for number in [*numbers, *(["Pareto rank"] if several else []), "in domain"]:
         table.add_column(number, justify="right", overflow="fold")
     for row in ranked.to_dict("records"):
-        table.add_row(
-            str(row["rank"]),
-            _solvents(row),
-            row["salt"],
-            f"{row['molality_mol_kg']:g}",
-            f"{row['temperature_K']:g}",
-            f"{row[f'{target}_mean']:.2f}",
-            f"{row[f'{target}_std']:.2f}",
-            f"{row[f'{target}_lower_90']:.2f} to {row[f'{target}_upper_90']:.2f}",
-            "yes" if row["in_domain"] else "no",
-        )
+        cells = [str(row["rank"]), *(_cathode(row) if are_cathodes else _mixture(row))]
+        for name in targets:
+            cells += [with_std(row[f"{name}_mean"], row[f"{name}_std"])] if several else _estimate(row, name)
+        cells += [str(row["pareto_rank"])] if several else []
+        table.add_row(*cells, "yes" if row["in_domain"] else "no")
     console.print(table)
     if not ranked["in_domain"].all():
         console.print("Not in domain: far from what the model was trained on; its numbers are a guess there.")
 
 
-def _solvents(row: Mapping[Hashable, Any]) -> str:
+Row = Mapping[Hashable, Any]
+
+
+def _cathode(row: Row) -> list[str]:
+    return [row["formula"]]
+
+
+def _mixture(row: Row) -> list[str]:
+    return [_solvents(row), row["salt"], f"{row['molality_mol_kg']:g}", f"{row['temperature_K']:g}"]
+
+
+def _estimate(row: Row, name: str) -> list[str]:
+    low, high = (f"{row[f'{name}_{end}_90']:.2f}" for end in ("lower", "upper"))
+    return [f"{row[f'{name}_mean']:.2f}", f"{row[f'{name}_std']:.2f}", f"{low} to {high}"]
+
+
+def with_std(mean: float, std: float) -> str:
+    """Return a mean and its standard deviation, both to the second digit of the latter."""
+    digits = 0 if not 0 < std < math.inf else min(max(1 - math.floor(math.log10(std)), 0), 6)
+    return f"{mean:.{digits}f} ± {std:.{digits}f}"
+
+
+def _solvents(row: Row) -> str:
     slots = [str(key).removeprefix("weight_fraction_") for key in row if "weight_fraction_" in str(key)]
     used = [slot for slot in slots if not pd.isna(row[f"solvent_{slot}"])]
     names = " + ".join(row[f"solvent_{slot}"] for slot in used)

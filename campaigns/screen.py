@@ -15,15 +15,20 @@ from typing import Any, Literal
 import pandas as pd
 from rich.console import Console
 
-from activelearn.screening import Engine, Screen, in_process, run
-from campaigns.config import load_yaml, resolve_job
+from activelearn.screening import Engine, Screen, Standing, in_process, run
+from campaigns.cathode_config import CathodeScreenConfig
+from campaigns.config import load_yaml_of_kind, resolve_job
 from campaigns.report import print_best, progress, watched
 from campaigns.screen_config import ScreenConfig
-from campaigns.screen_record import ScreenRecord, ranked_table
+from campaigns.screen_record import ScreenRecord, is_grid, ranked_table
 from surrogates.checkpoints import load_card, load_model
+from surrogates.discharge_models import discharge_model
+from surrogates.discharge_objectives import DischargeObjectives, Objective
 from surrogates.errors import InputError, Problem
 from surrogates.model_directories import model_hash
 from surrogates.prediction import Model
+
+AnyScreen = ScreenConfig | CathodeScreenConfig
 
 
 @dataclass(frozen=True)
@@ -34,21 +39,64 @@ class ChosenModel:
         model: The model.
         facts: Its hash, and what its card says of the data and the seeds it was trained with.
         load_s: Time it took to load, s.
+        warnings: A sentence for each thing that is asked of it and that it was not trained on.
     """
 
     model: Model
     facts: dict[str, Any]
     load_s: float
+    warnings: tuple[str, ...] = ()
 
 
-def choose_screen(job: str, top_k: int | None) -> ScreenConfig:
-    """Return the screen that a YAML file or a bundled job describes; `top_k` replaces the file's.
+def choose_screen(job: str, top_k: int | None, model: str | None = None) -> AnyScreen:
+    """Return the screen that a YAML file or a bundled job describes.
+
+    Args:
+        job: A path or a name.
+        top_k: Replaces the file's.
+        model: Replaces the file's, of a screen of cathodes.
 
     Raises:
         InputError: If there is no such job or it does not describe a screen.
     """
-    config = load_yaml(resolve_job(job), ScreenConfig)
+    path = resolve_job(job)
+    config: AnyScreen = load_yaml_of_kind(path, _kind)
+    if isinstance(config, CathodeScreenConfig):
+        config = config.relative_to(path) if model is None else config.model_copy(update={"model": model})
     return config if top_k is None else config.model_copy(update={"top_k": top_k})
+
+
+def _kind(document: object) -> type[AnyScreen]:
+    """Return what a file describes: only cathodes have objectives, or a space with metals."""
+    keys = document if isinstance(document, dict) else {}
+    space = keys.get("space")
+    is_of_metals = isinstance(space, dict) and "metals" in space
+    return CathodeScreenConfig if "objectives" in keys or is_of_metals else ScreenConfig
+
+
+def model_for(config: AnyScreen, model: str | None) -> ChosenModel:
+    """Load the model of a screen; of mixtures the directory `model`, by default the one that ships.
+
+    Raises:
+        InputError: If it is none.
+    """
+    if isinstance(config, CathodeScreenConfig):
+        return choose_discharge_model(config)
+    return choose_model(Path(model) if model else None)
+
+
+def choose_discharge_model(config: CathodeScreenConfig) -> ChosenModel:
+    """Load the model that a screen of cathodes names.
+
+    Raises:
+        InputError: If it is none.
+    """
+    started = perf_counter()
+    ensemble = discharge_model(config.model)
+    model = DischargeObjectives(ensemble, config.asked())
+    card = ensemble.card
+    facts = {"name": card.name, "sha256": ensemble.members.sha256(), "seed": card.seed, "data": card.data}
+    return ChosenModel(model, facts, perf_counter() - started, tuple(model.warnings()))
 
 
 def choose_model(directory: Path | None) -> ChosenModel:
@@ -85,7 +133,7 @@ def choose_engine(
 
 
 def screen_to_files(
-    config: ScreenConfig,
+    config: AnyScreen,
     chosen: ChosenModel,
     out: Path,
     engine: AbstractContextManager[Engine],
@@ -94,6 +142,8 @@ def screen_to_files(
     keep_shards: bool = True,
 ) -> ScreenRecord:
     """Screen a space and write `ranked.csv`, `run.json` and, of all candidates, `predictions/*.parquet`.
+
+    A list of all of a space with one cathode for each lithium and fluorine content comes with `maps.png`.
 
     Args:
         config: The screen.
@@ -114,15 +164,17 @@ def screen_to_files(
     started = perf_counter()
     space = config.space.space()
     predictor = chosen.model.bind(space.table)
-    if predictor.target != config.target:
+    if isinstance(config, ScreenConfig) and predictor.target != config.target:
         wrong = f"the model predicts {predictor.target}, the screen asks for {config.target}"
         raise InputError(Problem("target", wrong, "Give another model or mend the target."))
     load_s = chosen.load_s + perf_counter() - started
     shards = out.resolve() / "predictions" if keep_shards else None
-    screen = Screen(space, predictor, config.score(), config.top_k, shards)
+    objectives = config.asked() if isinstance(config, CathodeScreenConfig) else ()
+    names = tuple(asked.name for asked in objectives)
+    screen = Screen(space, predictor, config.score(), config.top_k, shards, names)
     record = ScreenRecord.open(out, _asked(config, chosen, screen), resume)
     if not record.is_finished():
-        _work_off(screen, record, engine, console, load_s)
+        _work_off(screen, record, engine, console, load_s, objectives)
     elif lost := screen.lost(screen.chunks()):
         record.begin()
         with engine as score:
@@ -135,12 +187,17 @@ def screen_to_files(
 
 def print_summary(record: ScreenRecord, console: Console) -> None:
     """Print the ten best of a finished screen and where its files are."""
-    config = record.asked["config"]
-    print_best(pd.read_csv(record.ranked, nrows=10), config["target"], record.asked["candidates"], console)
-    console.print(f"The list: {record.ranked}", soft_wrap=True, highlight=False)
+    print_best(pd.read_csv(record.ranked, nrows=10), record.asked["candidates"], console)
+    for warning in record.asked["warnings"]:
+        console.print(f"Warning: {warning}", soft_wrap=True, highlight=False, markup=False)
+    files = {"The list": record.ranked}
     if record.asked["shards"]:
-        console.print(f"All candidates: {record.shards}/*.parquet", soft_wrap=True, highlight=False)
-    console.print(f"What was run: {record.summary}", soft_wrap=True, highlight=False)
+        files["All candidates"] = record.shards / "*.parquet"
+    if record.maps.exists():
+        files["The maps"] = record.maps
+    files["What was run"] = record.summary
+    for what, path in files.items():
+        console.print(f"{what}: {path}", soft_wrap=True, highlight=False)
 
 
 def _work_off(
@@ -149,6 +206,7 @@ def _work_off(
     engine: AbstractContextManager[Engine],
     console: Console,
     load_s: float,
+    objectives: tuple[Objective, ...],
 ) -> None:
     """Screen what is left, keep the standing after each chunk, and write the results."""
     opening = perf_counter()
@@ -169,6 +227,10 @@ def _work_off(
     _check_shards(screen)
     ranked = ranked_table(screen, standing.top)
     record.write_ranked(ranked)
+    if objectives and is_grid(ranked, len(screen.space)):
+        from campaigns.plots import save_maps  # Matplotlib takes half a second
+
+        save_maps(ranked, objectives, record.maps)
     written = perf_counter()
     results = {
         "counts": {
@@ -177,6 +239,7 @@ def _work_off(
             "out_of_domain": standing.candidates - standing.in_domain,
             "ranked": len(ranked),
             "of_earlier_runs": before.candidates,
+            **_front(screen, standing),
         },
         "timings_s": {
             "load_model": load_s,
@@ -210,7 +273,12 @@ def _score_again(screen: Screen, engine: Engine, lost: Collection[range], consol
     return done
 
 
-def _asked(config: ScreenConfig, chosen: ChosenModel, screen: Screen) -> dict[str, Any]:
+def _front(screen: Screen, standing: Standing) -> dict[str, int]:
+    """Return how many candidates no other dominates, where there are several objectives."""
+    return {"pareto_front": int((standing.top["dominators"] == 0).sum())} if screen.is_pareto else {}
+
+
+def _asked(config: AnyScreen, chosen: ChosenModel, screen: Screen) -> dict[str, Any]:
     """Return all that decides the ranking to the last digit."""
     packages = ("activelearn", "torch", "numpy", "rdkit")
     return {
@@ -219,6 +287,7 @@ def _asked(config: ScreenConfig, chosen: ChosenModel, screen: Screen) -> dict[st
         "chunk_size": screen.chunk_size,
         "shards": screen.shards is not None,
         "model": chosen.facts,
+        "warnings": list(chosen.warnings),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
     }
 

@@ -22,6 +22,8 @@ from campaigns.config import STRICT
 from surrogates.chemicals import UnknownChemical, name_of, resolve
 from surrogates.molecules import Component, MoleculeTable, is_polymer
 
+RankBy = Literal["mean", "ucb", "probability_above"]
+
 
 def _canonical(text: str) -> str:
     try:
@@ -98,7 +100,7 @@ class ScreenConfig(BaseModel):
     model_config = STRICT
 
     target: str = "log10_conductivity_S_cm"
-    rank_by: Literal["mean", "ucb", "probability_above"] = "mean"
+    rank_by: RankBy = "mean"
     kappa: float | None = None
     threshold: float | None = None
     top_k: PositiveInt = 1000
@@ -106,19 +108,32 @@ class ScreenConfig(BaseModel):
 
     @model_validator(mode="after")
     def _ranks_by_what_it_needs(self) -> ScreenConfig:
-        for key, user in (("kappa", "ucb"), ("threshold", "probability_above")):
-            given, needed = getattr(self, key) is not None, self.rank_by == user
-            if given != needed:
-                raise ValueError(f"{key} must be given with rank_by: {user}, and only with it")
+        check_ranking(self.rank_by, self.kappa, self.threshold)
         return self
 
     def score(self) -> Score:
         """Return what the candidates are ranked by."""
-        if self.kappa is not None:
-            return partial(by_ucb, kappa=self.kappa)
-        if self.threshold is not None:
-            return partial(by_probability_above, threshold=self.threshold)
-        return by_mean
+        return score_by(self.kappa, self.threshold)
+
+
+def check_ranking(rank_by: RankBy, kappa: float | None, threshold: float | None) -> None:
+    """Refuse a `rank_by` without the number that it needs, or with one that it does not.
+
+    Raises:
+        ValueError: Which.
+    """
+    for key, number, user in (("kappa", kappa, "ucb"), ("threshold", threshold, "probability_above")):
+        if (number is not None) != (rank_by == user):
+            raise ValueError(f"{key} must be given with rank_by: {user}, and only with it")
+
+
+def score_by(kappa: float | None, threshold: float | None) -> Score:
+    """Return what candidates are ranked by: the mean, or what the number that is given belongs to."""
+    if kappa is not None:
+        return partial(by_ucb, kappa=kappa)
+    if threshold is not None:
+        return partial(by_probability_above, threshold=threshold)
+    return by_mean
 
 
 def _by_name(factor: str, ingredients: Sequence[Ingredient]) -> dict[str, Component]:

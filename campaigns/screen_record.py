@@ -16,6 +16,7 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
+from activelearn.pareto import by_pareto_rank
 from activelearn.screening import Screen, Standing
 from activelearn.shards import clear_unfinished, written_whole
 from surrogates.errors import InputError, Problem
@@ -49,6 +50,11 @@ class ScreenRecord:
     def summary(self) -> Path:
         """What was run, with what, and what it took."""
         return self.directory / "run.json"
+
+    @property
+    def maps(self) -> Path:
+        """The maps of a space that is a grid."""
+        return self.directory / "maps.png"
 
     @property
     def _progress(self) -> Path:
@@ -190,27 +196,42 @@ def _leaves(value: object, key: str) -> Iterator[tuple[str, object]]:
 
 
 def ranked_table(screen: Screen, top: np.ndarray) -> pd.DataFrame:
-    """Return the ranked list: what each candidate is, its prediction, interval and score.
+    """Return the ranked list: what each candidate is, its predictions, intervals and score or Pareto rank.
 
     Args:
         screen: The screen.
-        top: Its best rows (`ROW`), best first.
+        top: What its last standing holds.
     """
-    name, factor = screen.predictor.target, screen.predictor.interval_factor
-    mean = top["mean"].astype(float)
-    epistemic, aleatoric = top["std_epistemic"].astype(float), top["std_aleatoric"].astype(float)
-    std = np.hypot(epistemic, aleatoric)
-    table = screen.space.describe(top["candidate"]).assign(
-        **{
-            f"{name}_mean": mean,
-            f"{name}_std": std,
-            f"{name}_std_epistemic": epistemic,
-            f"{name}_std_aleatoric": aleatoric,
-            f"{name}_lower_90": mean - factor * std,
-            f"{name}_upper_90": mean + factor * std,
-        },
-        in_domain=top["in_domain"],
-        score=top["score"],
-    )
+    objectives, factor = screen.objectives, screen.predictor.interval_factor
+    if screen.is_pareto:
+        top, rank = by_pareto_rank(top, objectives, screen.top_k)
+        last = {"pareto_rank": rank}
+    else:
+        last = {"score": top["score"]}
+    table = screen.space.describe(top["candidate"])
+    for name, prefix in [(name, f"{name}_") for name in objectives] or [(screen.predictor.target, "")]:
+        mean, epistemic, aleatoric = (
+            top[f"{prefix}{part}"].astype(float) for part in ("mean", "std_epistemic", "std_aleatoric")
+        )
+        std = np.hypot(epistemic, aleatoric)
+        table = table.assign(
+            **{
+                f"{name}_mean": mean,
+                f"{name}_std": std,
+                f"{name}_std_epistemic": epistemic,
+                f"{name}_std_aleatoric": aleatoric,
+                f"{name}_lower_90": mean - factor * std,
+                f"{name}_upper_90": mean + factor * std,
+            }
+        )
+    table = table.assign(in_domain=top["in_domain"], **last)
     table.insert(0, "rank", np.arange(1, len(table) + 1))
     return table
+
+
+def is_grid(ranked: pd.DataFrame, candidates: int) -> bool:
+    """Return whether a list holds all of a space with one cathode for each lithium and fluorine content."""
+    contents = ranked[["lithium", "fluorine"]]
+    return (
+        len(ranked) == candidates and not contents.duplicated().any() and bool((contents.nunique() > 1).all())
+    )

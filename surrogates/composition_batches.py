@@ -45,7 +45,7 @@ class CompositionTable:
 
         Source: Weston et al., J. Chem. Inf. Model. 59, 3692 (2019), as the package ElementEmbeddings 0.8.0
         (MIT) tabulates it. Our own copy of its 103 rows stands in element_embeddings.safetensors, since
-        the package would bring Matplotlib, seaborn, UMAP, openTSNE and LLVM for one table.
+        the package would bring seaborn, UMAP, openTSNE and LLVM for one table.
         """
         known, vectors = _element_embeddings()
         unknown = [element for element in elements if element not in known]

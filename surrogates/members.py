@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -76,6 +77,14 @@ class Members:
         """Return parameters and buffers by name, contiguous, to be saved."""
         both = self.parameters | self.buffers
         return {name: tensor.detach().contiguous() for name, tensor in both.items()}
+
+    def sha256(self) -> str:
+        """Return the hash of names, shapes and values of all parameters and buffers."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.state().items()):
+            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+            digest.update(tensor.numpy().tobytes())
+        return digest.hexdigest()
 
     def with_state(self, state: dict[str, Tensor]) -> Members:
         """Return these members with the tensors of `state`, which must have all names.

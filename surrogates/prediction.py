@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
-
-from surrogates.batches import MixtureBatch, MixtureProduct
-
-if TYPE_CHECKING:  # a worker of a screen needs no RDKit
-    from surrogates.molecules import MoleculeTable
 
 
 @dataclass(frozen=True)
@@ -36,13 +31,13 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Mean and variance of the target for `n` mixtures, float32 unless said.
+    """Mean and variance of the target, or of `o` objectives, for `n` candidates, float32 unless said.
 
     Attributes:
-        mean: `n`, in the target's unit.
-        epistemic: `n`, variance from what the model does not know, in the unit squared.
-        aleatoric: `n`, variance from noise that more data would not remove, in the unit squared.
-        in_domain: `n`, bool; whether the mixture is near enough to the training data.
+        mean: `n` or `n x o`, in the target's unit.
+        epistemic: Likewise, variance from what the model does not know, in the unit squared.
+        aleatoric: Likewise, variance from noise that more data would not remove, in the unit squared.
+        in_domain: `n`, bool; whether the candidate is near enough to the training data.
     """
 
     mean: Tensor
@@ -52,27 +47,27 @@ class Prediction:
 
     @property
     def std(self) -> Tensor:
-        """Standard deviation of a measurement, `n`, in the target's unit."""
+        """Standard deviation of a measurement, `n` or `n x o`, in the target's unit."""
         return (self.epistemic + self.aleatoric).sqrt()
 
 
 class Predictor(Protocol):
-    """A model bound to one molecule table. It must pickle: a screen sends it to its workers."""
+    """A model bound to the table of a space. It must pickle: a screen sends it to its workers."""
 
     @property
     def target(self) -> str:
-        """Name of the target with its unit, e.g. `log10_conductivity_S_cm`."""
+        """Name of the target with its unit, e.g. `log10_conductivity_S_cm`; of objectives, all names."""
 
     @property
     def interval_factor(self) -> float:
         """Standard deviations on either side of the mean that hold 90 % of measurements."""
 
-    def predict(self, batch: MixtureBatch | MixtureProduct) -> Prediction:
-        """Return the prediction for each mixture of the batch, in its order."""
+    def predict(self, batch: Any) -> Prediction:
+        """Return the prediction for each candidate of a batch as the space gives it, in its order."""
 
 
 class Model(Protocol):
-    """A fitted model, of any molecules."""
+    """A fitted model, of any molecules or elements."""
 
-    def bind(self, table: MoleculeTable) -> Predictor:
-        """Return the predictor for mixtures of these molecules; each is embedded once, here."""
+    def bind(self, table: Any) -> Predictor:
+        """Return the predictor for candidates made of what the space's table holds."""

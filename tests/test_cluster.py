@@ -15,13 +15,16 @@ import pytest
 import ray
 
 from activelearn.cluster import ray_engine
+from activelearn.pareto import by_pareto_rank
 from activelearn.screening import Engine, in_process, run
 from surrogates.batches import MixtureBatch, MixtureProduct
 from surrogates.errors import InputError
 from surrogates.prediction import Prediction
 from tests.fake_model import FakeModel, FakePredictor
+from tests.synthetic_cathodes import NAMES
 from tests.test_screen import JOB
 from tests.test_screening import SCREEN, SPACE, last
+from tests.test_screening_cathodes import SCREEN as CATHODES
 
 ROOT = Path(__file__).parent.parent
 
@@ -60,6 +63,14 @@ def test_the_engines_give_the_same_bytes(engine: Engine, tmp_path: Path) -> None
     assert len(shards) == 6
     for shard in shards:
         assert (tmp_path / "ray" / shard).read_bytes() == (tmp_path / "local" / shard).read_bytes()
+
+
+def test_the_engines_give_the_same_pareto_ranks(engine: Engine) -> None:
+    for_several = replace(CATHODES, top_k=200)
+    of_ray, here = (last(run(for_several, scorer)).top for scorer in (engine, in_process))
+    ranked = [by_pareto_rank(top, NAMES, 200) for top in (of_ray, here)]
+    assert ranked[0][0].tolist() == ranked[1][0].tolist()
+    assert ranked[0][1].tolist() == ranked[1][1].tolist()
 
 
 def test_a_ray_that_runs_is_joined_and_left_running(engine: Engine) -> None:

@@ -109,3 +109,11 @@ def test_the_weight_has_no_gradient(target: float, mean: float, variance: float,
     assert by_mean.item() == pytest.approx((mean - target) * variance ** (beta - 1), abs=1e-9)
     expected = 0.5 * variance**beta * (1 / variance - (target - mean) ** 2 / variance**2)
     assert by_variance.item() == pytest.approx(expected, rel=1e-6, abs=1e-6)
+
+
+def test_the_hash_is_of_names_and_values() -> None:
+    members = Members.of(LINES)
+    state = members.state()
+    assert members.sha256() == members.with_state(dict(reversed(state.items()))).sha256()
+    changed = members.with_state({**state, "offset": state["offset"] + 1e-6})
+    assert len({members.sha256(), changed.sha256(), members[1:].sha256()}) == 3

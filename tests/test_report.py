@@ -61,3 +61,18 @@ def test_slow_work_shows_more_than_a_rate_of_zero(monkeypatch: pytest.MonkeyPatc
     ]
     bar = epochs_shown(monkeypatch, terminal=True)
     assert "epochs" in bar and "3/3" in bar and "0.12/s" in bar
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "text"),
+    [
+        (1009.7, 112.3, "1010 ± 112"),
+        (276.4, 17.5, "276 ± 18"),
+        (219.04, 1.52, "219.0 ± 1.5"),
+        (3.0643, 0.0678, "3.064 ± 0.068"),
+        (0.9, 0.0, "1 ± 0"),
+        (2.0, 1e-9, "2.000000 ± 0.000000"),
+    ],
+)
+def test_a_mean_is_told_to_the_second_digit_of_its_deviation(mean: float, std: float, text: str) -> None:
+    assert report.with_std(mean, std) == text

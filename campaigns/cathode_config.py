@@ -1,0 +1,131 @@
+"""The YAML of a screen of cathodes: which compositions, which model, which objectives."""
+
+from __future__ import annotations
+
+from os.path import join
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, Field, PositiveInt, model_validator
+
+from activelearn.composition_spaces import CompositionSpace
+from activelearn.screening import Score
+from campaigns.config import STRICT
+from campaigns.screen_config import RankBy, check_ranking, score_by
+from surrogates.conditions import nonsense
+from surrogates.discharge_models import DISTILLED
+from surrogates.discharge_objectives import COLUMNS, RETAINED, Objective, Quantity
+
+
+class CompositionSpaceConfig(BaseModel):
+    """The factors of a `CompositionSpace`."""
+
+    model_config = STRICT
+
+    metals: list[str]
+    metals_per_composition: list[int]
+    lithium: list[float]
+    fluorine: list[float]
+    step: float
+
+    @model_validator(mode="after")
+    def _is_a_space(self) -> CompositionSpaceConfig:
+        self.space()
+        return self
+
+    def space(self) -> CompositionSpace:
+        """Return the space.
+
+        Raises:
+            ValueError: If there is no such space.
+        """
+        return CompositionSpace(
+            metals=tuple(self.metals),
+            metals_per_composition=tuple(self.metals_per_composition),
+            lithium=tuple(self.lithium),
+            fluorine=tuple(self.fluorine),
+            step=self.step,
+        )
+
+
+class ObjectiveConfig(BaseModel):
+    """A quantity under a condition; a name of its own where the quantity stands more than once."""
+
+    model_config = STRICT
+
+    quantity: Quantity
+    rate_mA_g: float
+    window_V: Annotated[list[float], Field(min_length=2, max_length=2)]
+    cycle: float | None = None
+    name: Annotated[str, Field(pattern=r"^\w+$")] | None = None
+
+    @model_validator(mode="after")
+    def _can_be_measured(self) -> ObjectiveConfig:
+        if self.quantity == "retention_30" and self.cycle is not None:
+            raise ValueError(f"retention_30 compares cycle {RETAINED} with the first; leave cycle out")
+        if self.quantity != "retention_30" and self.cycle is None:
+            raise ValueError(f"{self.quantity} needs a cycle, 1 for the first")
+        asked = self.objective()
+        found = nonsense(asked.name, asked.rate_mA_g, asked.V_low, asked.V_high, asked.cycle)
+        if found:
+            raise ValueError("; ".join(f"{problem.where}: {problem.wrong}" for problem in found))
+        return self
+
+    def objective(self) -> Objective:
+        """Return the objective."""
+        V_low, V_high = self.window_V
+        cycle = RETAINED if self.cycle is None else self.cycle
+        name = self.name or COLUMNS[self.quantity]
+        return Objective(name, self.quantity, self.rate_mA_g, V_low, V_high, cycle)
+
+
+class CathodeScreenConfig(BaseModel):
+    """A screen of cathodes: the space, the model, the objectives, and how many of the best to list.
+
+    Attributes:
+        model: `drxnet-distilled`, `drxnet-published` or the directory of another, relative to the file.
+        objectives: One is ranked as `rank_by` says, several by the Pareto rank of their means.
+        rank_by: As for mixtures.
+        kappa: Of `ucb`.
+        threshold: Of `probability_above`.
+        top_k: Length of the list.
+        space: The compositions.
+    """
+
+    model_config = STRICT
+
+    model: str = DISTILLED
+    objectives: Annotated[list[ObjectiveConfig], Field(min_length=1)]
+    rank_by: RankBy = "mean"
+    kappa: float | None = None
+    threshold: float | None = None
+    top_k: PositiveInt = 1000
+    space: CompositionSpaceConfig
+
+    @model_validator(mode="after")
+    def _ranks_by_what_it_needs(self) -> CathodeScreenConfig:
+        check_ranking(self.rank_by, self.kappa, self.threshold)
+        if self.rank_by != "mean" and len(self.objectives) > 1:
+            raise ValueError(
+                f"rank_by: {self.rank_by} ranks one objective; several are ranked by the Pareto rank of "
+                "their means"
+            )
+        names = [asked.objective().name for asked in self.objectives]
+        twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"two objectives are called {twice[0]}; give each a name of its own")
+        return self
+
+    def asked(self) -> tuple[Objective, ...]:
+        """Return the objectives."""
+        return tuple(asked.objective() for asked in self.objectives)
+
+    def score(self) -> Score:
+        """Return what the candidates are ranked by."""
+        return score_by(self.kappa, self.threshold)
+
+    def relative_to(self, job: Path) -> CathodeScreenConfig:
+        """Return the screen with a directory of its model as seen from here, not from the job's file."""
+        is_directory = "/" in self.model or "\\" in self.model
+        # Joined so that it keeps a separator, by which a directory is told from a name.
+        return self.model_copy(update={"model": join(job.parent, self.model)}) if is_directory else self

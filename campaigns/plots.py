@@ -1,0 +1,116 @@
+"""Figures: maps of a grid of cathodes, and discharge profiles with the ensemble's band."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from activelearn.shards import written_whole
+from surrogates.discharge_objectives import Objective, Quantity
+
+WORDS: Mapping[Quantity, str] = {
+    "capacity": "capacity (mAh/g)",
+    "average_voltage": "average voltage (V)",
+    "energy_Wh_kg": "energy (Wh/kg)",
+    "retention_30": "capacity of cycle 30 over that of cycle 1",
+}
+
+
+def save_maps(ranked: pd.DataFrame, objectives: Sequence[Objective], path: Path) -> None:
+    """Draw each objective over lithium and fluorine, with its standard deviation beside it.
+
+    Where the model does not know the composition the map is hatched.
+
+    Args:
+        ranked: A composition for each lithium and fluorine content at most, with the columns of `ranked.csv`.
+        objectives: What to draw, a row each.
+        path: Of the PNG, written whole.
+    """
+    figure = Figure(figsize=(9, 3.6 * len(objectives)), layout="constrained")
+    axes = figure.subplots(len(objectives), 2, squeeze=False, sharex=True, sharey=True)
+    grids = {
+        name: ranked.pivot(index="lithium", columns="fluorine", values=name)
+        for name in [
+            "in_domain",
+            *(f"{asked.name}_{part}" for asked in objectives for part in ("mean", "std")),
+        ]
+    }
+    for row, asked in zip(axes, objectives, strict=True):
+        for ax, part, colours, of in zip(
+            row, ("mean", "std"), ("viridis", "magma"), ("", "standard deviation of "), strict=True
+        ):
+            grid = grids[f"{asked.name}_{part}"]
+            image = ax.pcolormesh(
+                grid.columns, grid.index, grid.to_numpy(dtype=float), cmap=colours, shading="nearest"
+            )
+            figure.colorbar(image, ax=ax, label=f"{of}{WORDS[asked.quantity]}")
+            ax.set_title(
+                condition_words(asked.rate_mA_g, asked.cycle, asked.V_low, asked.V_high), fontsize=10
+            )
+            _hatch_unknown(ax, grids["in_domain"])
+    for ax in axes[:, 0]:
+        ax.set_ylabel("Li per two anions")
+    for ax in axes[-1]:
+        ax.set_xlabel("F per two anions")
+    if not ranked["in_domain"].all():
+        figure.suptitle("hatched: not in the model's domain", fontsize=9)
+    _save(figure, path)
+
+
+def save_profiles(curves: pd.DataFrame, title: str, path: Path) -> None:
+    """Draw voltage over charge, and the slope over voltage, with a band of one standard deviation.
+
+    Args:
+        curves: The columns of `profile.csv`.
+        title: What cathode it is.
+        path: Of the PNG, written whole.
+    """
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    figure.suptitle(title, fontsize=11)
+    for number, (_, curve) in enumerate(curves.groupby(CONDITION, sort=False)):
+        colour, voltage = f"C{number}", curve["voltage_V"]
+        condition = curve[CONDITION].iloc[0].tolist()
+        charge, charge_std = curve["charge_mAh_g_mean"], curve["charge_mAh_g_std"]
+        slope, slope_std = curve["dQ_dV_mAh_g_V_mean"], curve["dQ_dV_mAh_g_V_std"]
+        left.plot(charge, voltage, color=colour, label=condition_words(*condition))
+        left.fill_betweenx(voltage, charge - charge_std, charge + charge_std, color=colour, alpha=0.25, lw=0)
+        right.plot(voltage, slope, color=colour)
+        right.fill_between(voltage, slope - slope_std, slope + slope_std, color=colour, alpha=0.25, lw=0)
+    left.set(xlabel="discharge capacity (mAh/g)", ylabel="voltage (V)")
+    left.set_xlim(left=0)
+    left.legend(fontsize=8, title="bands: one standard deviation of the members", title_fontsize=7)
+    right.set(xlabel="voltage (V)", ylabel="dQ/dV (mAh/g/V)")
+    _save(figure, path)
+
+
+CONDITION = ["rate_mA_g", "cycle", "V_low", "V_high"]
+"""Columns of `profile.csv` that say what test it is."""
+
+
+def condition_words(rate_mA_g: float, cycle: float, V_low: float, V_high: float) -> str:
+    """Return a condition in people's words."""
+    return f"cycle {cycle:g}, {rate_mA_g:g} mA/g, {float(V_low)} to {float(V_high)} V"
+
+
+def _hatch_unknown(ax: Axes, in_domain: pd.DataFrame) -> None:
+    unknown = in_domain.eq(False).to_numpy()
+    if unknown.any():
+        ax.contourf(
+            in_domain.columns,
+            in_domain.index,
+            np.where(unknown, 1.0, 0.0),
+            [0.5, 1.5],
+            colors="none",
+            hatches=["///"],
+        )
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with written_whole(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=100)

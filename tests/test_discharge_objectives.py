@@ -1,0 +1,86 @@
+"""What a screen asks of a discharge model, against asking for each objective and composition alone."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+
+import pytest
+import torch
+
+from surrogates.composition_batches import Conditions
+from surrogates.discharge import discharge, embed_compositions
+from surrogates.discharge_models import DischargeEnsemble, discharge_model
+from surrogates.discharge_objectives import DischargeObjectives, Objective
+from tests.synthetic_compositions import TABLE, compositions
+
+OBJECTIVES = (
+    Objective("retention_30", "retention_30", 20, 1.5, 4.8, 30),
+    Objective("capacity_mAh_g", "capacity", 20, 1.5, 4.8, 1),
+    Objective("late", "capacity", 20, 1.5, 4.8, 30),
+    Objective("fast", "capacity", 1000, 2.0, 4.6, 1),
+    Objective("average_voltage_V", "average_voltage", 1000, 2.0, 4.6, 1),
+    Objective("energy_Wh_kg", "energy_Wh_kg", 100, 2.0, 4.6, 5),
+)
+
+
+@pytest.fixture(scope="module")
+def ensemble() -> DischargeEnsemble:
+    return discharge_model("drxnet-distilled")
+
+
+def test_each_objective_is_what_it_is_alone(ensemble: DischargeEnsemble) -> None:
+    batch = replace(compositions(5, 4, seed=3))
+    batch = type(batch)(batch.cations, batch.weights.float(), batch.fluorine.float())
+    predictor = DischargeObjectives(ensemble, OBJECTIVES).bind(TABLE)
+    prediction = predictor.predict(batch)
+    assert prediction.mean.shape == (5, 6)
+    assert prediction.mean.dtype == prediction.epistemic.dtype == torch.float32
+    for row in range(5):
+        embedding = embed_compositions(ensemble.members, TABLE, batch[row : row + 1])
+        for column, one in enumerate(OBJECTIVES):
+            asked = Conditions.of([one.rate_mA_g], [one.cycle], [one.V_low], [one.V_high])
+            found = discharge(ensemble.members, embedding, asked)
+            mean, variance = {
+                "capacity": (found.capacity_mAh_g.mean(), found.capacity_mAh_g.var()),
+                "energy_Wh_kg": (found.energy_Wh_kg.mean(), found.energy_Wh_kg.var()),
+                "average_voltage": found.voltage_statistics(),
+                "retention_30": found.retention_statistics(),
+            }[one.quantity]
+            assert float(prediction.mean[row, column]) == pytest.approx(float(mean), rel=1e-4)
+            assert float(prediction.epistemic[row, column]) == pytest.approx(float(variance), rel=1e-3)
+    by_name = dict(zip([one.name for one in OBJECTIVES], prediction.mean.T, strict=True))
+    assert by_name["retention_30"].numpy() == pytest.approx(
+        (by_name["late"] / by_name["capacity_mAh_g"]).numpy(), rel=1e-4
+    )
+    assert not prediction.aleatoric.any()
+    embedding = embed_compositions(ensemble.members, TABLE, batch)
+    assert prediction.in_domain.tolist() == ensemble.in_domain(TABLE, batch, embedding).tolist()
+
+
+def test_the_predictor_names_what_it_gives_and_pickles(ensemble: DischargeEnsemble) -> None:
+    predictor = DischargeObjectives(ensemble, OBJECTIVES[:2]).bind(TABLE)
+    assert predictor.target == "retention_30, capacity_mAh_g"
+    assert predictor.interval_factor == pytest.approx(1.6449, abs=1e-4)
+    batch = compositions(3, 4, seed=0)
+    batch = type(batch)(batch.cations, batch.weights.float(), batch.fluorine.float())
+    copy = pickle.loads(pickle.dumps(predictor))
+    assert torch.equal(copy.predict(batch).mean, predictor.predict(batch).mean)
+
+
+def test_conditions_that_the_model_has_not_seen_are_worth_a_warning(ensemble: DischargeEnsemble) -> None:
+    domain = replace(
+        ensemble.card.domain,
+        ranges={"rate_mA_g": (5, 1000), "V_low": (1.5, 2.5), "V_high": (4, 5), "cycle": (1, 50)},
+    )
+    known = DischargeEnsemble(ensemble.members, ensemble.card.model_copy(update={"domain": domain}))
+    asked = (
+        *OBJECTIVES[:2],
+        Objective("slow", "capacity", 1, 1.0, 4.8, 1),
+        Objective("old", "energy_Wh_kg", 20, 1.5, 4.8, 51),
+    )
+    assert DischargeObjectives(known, asked).warnings() == [
+        "slow: rate_mA_g is outside 5 to 1000; V_low is outside 1.5 to 2.5, what drxnet-distilled was "
+        "trained on",
+        "old: cycle is outside 1 to 50, what drxnet-distilled was trained on",
+    ]
