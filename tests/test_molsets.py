@@ -40,7 +40,7 @@ EMBEDDING = NETWORK.embed(DATA.table, GIVEN).detach()
 
 
 def _close(one: Tensor, other: Tensor) -> None:
-    torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
 
 
 mixtures = st.lists(
