@@ -1,4 +1,4 @@
-"""Figures: maps of a grid of cathodes, and discharge profiles with the ensemble's band."""
+"""Figures: a ranked list, maps of a grid of cathodes, and discharge profiles with the ensemble's band."""
 
 from __future__ import annotations
 
@@ -19,6 +19,46 @@ WORDS: Mapping[Quantity, str] = {
     "energy_Wh_kg": "energy (Wh/kg)",
     "retention_30": "capacity of cycle 30 over that of cycle 1",
 }
+
+
+LISTED = 15
+"""Candidates of which a figure shows the interval."""
+
+
+def save_list(ranked: pd.DataFrame, target: str, path: Path) -> None:
+    """Draw the mean of each candidate of a list over its standard deviation, and the intervals of the best.
+
+    Args:
+        ranked: Mixtures, with the columns of `ranked.csv`.
+        target: What was predicted.
+        path: Of the PNG, written whole.
+    """
+    figure = Figure(figsize=(10, 4.4), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
+    for known, colour, words in ((False, "0.7", "not in domain"), (True, "C0", "in domain")):
+        some = ranked[ranked["in_domain"] == known]
+        std, mean = some[f"{target}_std"], some[f"{target}_mean"]
+        left.scatter(std, mean, s=4, color=colour, label=f"{words} ({len(some):,})", linewidths=0)
+    left.set(xlabel="standard deviation of a measurement", ylabel=f"mean of {target}")
+    left.legend(fontsize=8, markerscale=3, loc="lower right")
+    best = ranked.head(LISTED)
+    for place, row in enumerate(best.to_dict("records")):
+        colour = "C0" if row["in_domain"] else "0.6"
+        ends = [row[f"{target}_lower_90"], row[f"{target}_upper_90"]]
+        right.plot(ends, [place, place], color=colour, lw=2)
+        right.plot(row[f"{target}_mean"], place, "o", color=colour, ms=4)
+    right.set_yticks(range(len(best)), mixture_words(best), fontsize=7)
+    right.invert_yaxis()
+    right.set(xlabel=f"{target}: mean and 90 % interval")
+    right.set_title(f"the {len(best)} best", fontsize=10)
+    _save(figure, path)
+
+
+def mixture_words(ranked: pd.DataFrame) -> list[str]:
+    """Return rank, solvents and salt of each mixture of a list, in a line."""
+    slots = [name for name in ranked.columns if name.removeprefix("solvent_").isdigit()]
+    solvents = ranked[slots].apply(lambda row: " + ".join(row.dropna()), axis=1)
+    return (ranked["rank"].astype(str) + ". " + solvents + ", " + ranked["salt"]).tolist()
 
 
 def save_maps(ranked: pd.DataFrame, objectives: Sequence[Objective], path: Path) -> None:

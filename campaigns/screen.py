@@ -143,7 +143,8 @@ def screen_to_files(
 ) -> ScreenRecord:
     """Screen a space and write `ranked.csv`, `run.json` and, of all candidates, `predictions/*.parquet`.
 
-    A list of all of a space with one cathode for each lithium and fluorine content comes with `maps.png`.
+    A list of mixtures comes with `ranked.png`, one of a whole space with one cathode for each lithium and
+    fluorine content with `maps.png`.
 
     Args:
         config: The screen.
@@ -193,8 +194,9 @@ def print_summary(record: ScreenRecord, console: Console) -> None:
     files = {"The list": record.ranked}
     if record.asked["shards"]:
         files["All candidates"] = record.shards / "*.parquet"
-    if record.maps.exists():
-        files["The maps"] = record.maps
+    for what, path in (("The list as a figure", record.figure), ("The maps", record.maps)):
+        if path.exists():
+            files[what] = path
     files["What was run"] = record.summary
     for what, path in files.items():
         console.print(f"{what}: {path}", soft_wrap=True, highlight=False)
@@ -227,9 +229,11 @@ def _work_off(
     _check_shards(screen)
     ranked = ranked_table(screen, standing.top)
     record.write_ranked(ranked)
-    if objectives and is_grid(ranked, len(screen.space)):
-        from campaigns.plots import save_maps  # Matplotlib takes half a second
+    from campaigns.plots import save_list, save_maps  # Matplotlib takes half a second
 
+    if not objectives:
+        save_list(ranked, screen.predictor.target, record.figure)
+    elif is_grid(ranked, len(screen.space)):
         save_maps(ranked, objectives, record.maps)
     written = perf_counter()
     results = {

@@ -57,6 +57,11 @@ class ScreenRecord:
         return self.directory / "maps.png"
 
     @property
+    def figure(self) -> Path:
+        """The list of mixtures as a figure."""
+        return self.directory / "ranked.png"
+
+    @property
     def _progress(self) -> Path:
         return self.directory / "progress.npz"
 

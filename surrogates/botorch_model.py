@@ -14,6 +14,7 @@ from torch import Tensor
 
 from surrogates.batches import MixtureBatch
 from surrogates.ensemble_predictor import EnsemblePredictor
+from surrogates.prediction import LEAST_VARIANCE
 
 
 class MemberPosterior(EnsemblePosterior):
@@ -81,14 +82,16 @@ class EnsembleSurrogate(Model):
             raise UnsupportedError(f"output_indices is {output_indices}; the ensemble has one output, 0")
         if isinstance(observation_noise, Tensor):
             raise UnsupportedError("observation_noise is a tensor; the ensemble infers it, so give True")
-        calibration = self.predictor.calibration
         outputs = self.predictor.member_outputs(MixtureBatch.from_rows(X.reshape(-1, X.shape[-1])))
         means, variances = (
             output.reshape(-1, *X.shape[:-1]).movedim(0, -2).to(X.dtype) for output in outputs
         )  # b x K x q
         mean = means.mean(-2, keepdim=True)
-        deviations = calibration.epistemic_scale**0.5 * (means - mean)
-        aleatoric = calibration.aleatoric_scale * variances.mean(-2)
+        deviations = means - mean
+        differ = deviations.square().sum(-2) / (means.shape[-2] - 1)
+        epistemic, aleatoric = self.predictor.calibration.apply(differ, variances.mean(-2))
+        # Members keep their correlation over candidates; each candidate's spread becomes the calibrated one.
+        deviations = deviations * (epistemic / differ.clamp_min(LEAST_VARIANCE)).sqrt().unsqueeze(-2)
         posterior: Posterior
         if observation_noise:
             covariance = deviations.mT @ deviations / (means.shape[-2] - 1) + aleatoric.diag_embed()

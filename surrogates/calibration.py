@@ -21,6 +21,8 @@ FEWEST_ROWS = 10
 _LEVELS = (np.arange(100) + 0.5) / 100
 _LOG_BOUND = float(np.log(1e2))
 _OUTLIER = 6.0
+_LOWEST_POWER = 0.25
+"""Of variances; at 0 all predictions would be equally sure."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,11 @@ def scores(target: ArrayLike, mean: ArrayLike, std: ArrayLike, interval_factor: 
 def fit_calibration(
     target: ArrayLike, mean: ArrayLike, epistemic: ArrayLike, aleatoric: ArrayLike
 ) -> Calibration:
-    """Return the variance scales of least Gaussian NLL and the split-conformal factor of 90 % intervals.
+    """Return the scales and power of least Gaussian NLL and the split-conformal factor of 90 % intervals.
 
     An error beyond six robust standard deviations counts as one of six, so that a wrong measurement does
     not widen every prediction; the conformal factor is a quantile and needs no such care. It is taken
-    after scaling on the same rows: two scales fitted to `n` rows make its guarantee approximate. With
+    after scaling on the same rows: three numbers fitted to `n` rows make its guarantee approximate. With
     fewer than 10 rows, both variances get one scale and the factor is the Gaussian's.
 
     Args:
@@ -107,10 +109,10 @@ def fit_calibration(
             f"{len(y)} rows to calibrate on, fewer than {FEWEST_ROWS}: one scale for both variances, and "
             f"intervals of {GAUSSIAN_FACTOR:.3f} standard deviations as of a Gaussian."
         )
-        return Calibration(common, common, GAUSSIAN_FACTOR, note)
-    epistemic_scale, aleatoric_scale = _scales(squared, epi, alea, common)
-    std = np.sqrt(epistemic_scale * epi + aleatoric_scale * alea)
-    return Calibration(epistemic_scale, aleatoric_scale, conformal_factor(error / std), "")
+        return Calibration(common, common, 1.0, GAUSSIAN_FACTOR, note)
+    epistemic_scale, aleatoric_scale, power = _scales_and_power(squared, epi, alea, common)
+    std = np.sqrt(epistemic_scale * epi**power + aleatoric_scale * alea**power)
+    return Calibration(epistemic_scale, aleatoric_scale, power, conformal_factor(error / std), "")
 
 
 def conformal_factor(z: NDArray[np.float64]) -> float:
@@ -131,19 +133,29 @@ def _without_outliers(error: NDArray[np.float64], std: NDArray[np.float64]) -> N
     return np.minimum(error, limit)
 
 
-def _scales(
+def _scales_and_power(
     squared: NDArray[np.float64], epi: NDArray[np.float64], alea: NDArray[np.float64], start: float
-) -> tuple[float, float]:
-    """Return the factors of both variances that minimise the Gaussian NLL of the squared errors."""
+) -> tuple[float, float, float]:
+    """Return the factors of both variances and their power that minimise the NLL of the squared errors."""
+    unit = float(np.median(epi + alea))  # powers are taken of variances in this unit, whatever the target's
+    both = np.stack([epi, alea]) / unit
+    logs = np.log(np.maximum(both, np.finfo(float).tiny))
 
-    def nll(log_scales: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        parts = np.exp(log_scales)[:, None] * np.stack([epi, alea])
+    def nll(at: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        parts = unit * np.exp(at[:2, None]) * both ** at[2]
         variance = parts.sum(axis=0)
         slope = (1 - squared / variance) / variance
-        return float((np.log(variance) + squared / variance).mean()), (parts * slope).mean(axis=1)
+        gradient = np.append((parts * slope).mean(axis=1), (parts * logs * slope).sum(axis=0).mean())
+        return float((np.log(variance) + squared / variance).mean()), gradient
 
+    scale_bounds = (-_LOG_BOUND, _LOG_BOUND)
     fit = minimize(
-        nll, np.log([start] * 2), jac=True, method="L-BFGS-B", bounds=[(-_LOG_BOUND, _LOG_BOUND)] * 2
+        nll,
+        np.append(np.log([start] * 2), 1.0),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[scale_bounds, scale_bounds, (_LOWEST_POWER, 1.0)],
     )
-    epistemic_scale, aleatoric_scale = np.exp(fit.x).tolist()
-    return epistemic_scale, aleatoric_scale
+    power = float(fit.x[2])
+    epistemic_scale, aleatoric_scale = (np.exp(fit.x[:2]) * unit ** (1 - power)).tolist()
+    return epistemic_scale, aleatoric_scale, power

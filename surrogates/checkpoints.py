@@ -58,7 +58,7 @@ class ModelCard(BaseModel):
         shift: Mean of the target in training.
         scale: Standard deviation of the target in training.
         settings: Of the ensemble.
-        calibration: Factors on the variances and on the interval.
+        calibration: What makes the variances and the interval true.
         salts: Canonical SMILES of the training salts.
         molality_mol_kg: Lowest and highest in training.
         temperature_K: Lowest and highest in training.

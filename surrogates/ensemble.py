@@ -55,7 +55,7 @@ class MixtureEnsemble:
         members: The networks; their output is standardised.
         features: Of molecules, beside the graphs.
         domain: What is near enough to the training data.
-        calibration: Factors on the variances and on the interval.
+        calibration: What makes the variances and the interval true.
         target: Name of the target with its unit.
         shift: Mean of the target in training.
         scale: Standard deviation of the target in training.
@@ -156,7 +156,13 @@ def fit_ensemble(
     )
     domain = Domain.fit(data.table, features, data.batch, calibrates)
     ensemble = MixtureEnsemble(
-        trained[:count], features, domain, Calibration(1.0, 1.0, 1.645, ""), data.target_name, shift, scale
+        trained[:count],
+        features,
+        domain,
+        Calibration(1.0, 1.0, 1.0, 1.645, ""),
+        data.target_name,
+        shift,
+        scale,
     )
     judge = replace(ensemble, members=trained[count:]).bind(data.table)
     said = judge.predict(data.batch[calibrates])

@@ -64,9 +64,5 @@ class EnsemblePredictor:
             )
             together = mean.mean(0)
             differ = (mean - together).square().sum(0) / (len(mean) - 1)  # `var(0)` takes forty times as long
-            return Prediction(
-                mean=together,
-                epistemic=self.calibration.epistemic_scale * differ,
-                aleatoric=self.calibration.aleatoric_scale * variance.mean(0),
-                in_domain=in_domain,
-            )
+            epistemic, aleatoric = self.calibration.apply(differ, variance.mean(0))
+            return Prediction(together, epistemic, aleatoric, in_domain)

@@ -7,26 +7,37 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+LEAST_VARIANCE = 1e-30
+"""Variance below which it counts as this one, so that a power of it has a gradient."""
+
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a model's variances have to be multiplied by to be true on rows it did not train on.
+    """How a model's variances become true on rows it did not train on: a variance `v` to `scale * v**power`.
+
+    Members that agree too well are sure of too much, and where they differ by chance they are not surer: a
+    power below 1 draws the variances together.
 
     Attributes:
-        epistemic_scale: Factor of the epistemic variance, from 0.01 to 100.
-        aleatoric_scale: Factor of the aleatoric variance, from 0.01 to 100.
+        epistemic_scale: Factor of the epistemic variance, in the target's unit to `2 - 2 power`.
+        aleatoric_scale: Factor of the aleatoric variance, in the same unit.
+        power: Of both variances, from 0.25 to 1.
         interval_factor: Standard deviations, after scaling, on either side of the mean that hold 90 %.
         note: What could not be done, a sentence; empty if all was.
     """
 
     epistemic_scale: float
     aleatoric_scale: float
+    power: float
     interval_factor: float
     note: str
 
     def apply(self, epistemic: Tensor, aleatoric: Tensor) -> tuple[Tensor, Tensor]:
-        """Return both variances scaled."""
-        return self.epistemic_scale * epistemic, self.aleatoric_scale * aleatoric
+        """Return both variances, calibrated."""
+        return (
+            self.epistemic_scale * epistemic.clamp_min(LEAST_VARIANCE) ** self.power,
+            self.aleatoric_scale * aleatoric.clamp_min(LEAST_VARIANCE) ** self.power,
+        )
 
 
 @dataclass(frozen=True)

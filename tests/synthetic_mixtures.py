@@ -23,7 +23,7 @@ ENCODER = MolSetsSettings(layers=2, hidden=4, graph=4, attention=4, descriptors=
 SETTINGS = EnsembleSettings(
     members=2, taught=20, encoder=ENCODER, training=TrainingSettings(epochs=3, batch_size=16)
 )
-CALIBRATION = Calibration(2.0, 3.0, 1.7, "")
+CALIBRATION = Calibration(2.0, 3.0, 0.8, 1.7, "")
 
 
 def synthetic_data(n: int = 60, seed: int = 0) -> MixtureData:

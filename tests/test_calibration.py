@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -74,33 +75,63 @@ def test_a_change_of_unit_leaves_all_but_errors_and_density(scale: float, shift:
     assert two.nll == pytest.approx(one.nll + math.log(scale))
 
 
-@pytest.mark.parametrize(("epistemic_scale", "aleatoric_scale"), [(1, 1), (9, 0.25), (0.2, 5), (20, 20)])
-def test_wrong_variances_are_put_right(epistemic_scale: float, aleatoric_scale: float) -> None:
+POWERS = [(1, 1, 1), (9, 0.25, 1), (0.2, 5, 1), (20, 20, 1), (3, 0.5, 0.5)]
+
+
+@pytest.mark.parametrize(("epistemic_scale", "aleatoric_scale", "power"), POWERS)
+def test_wrong_variances_are_put_right(epistemic_scale: float, aleatoric_scale: float, power: float) -> None:
     error, epistemic, aleatoric = _gaussian(20_000)
-    got = fit_calibration(error, 0 * error, epistemic / epistemic_scale, aleatoric / aleatoric_scale)
-    assert got.epistemic_scale == pytest.approx(epistemic_scale, rel=0.1)
-    assert got.aleatoric_scale == pytest.approx(aleatoric_scale, rel=0.1)
+    wrong = (epistemic / epistemic_scale) ** (1 / power), (aleatoric / aleatoric_scale) ** (1 / power)
+    got = fit_calibration(error, 0 * error, *wrong)
+    assert got.epistemic_scale == pytest.approx(epistemic_scale, rel=0.12)
+    assert got.aleatoric_scale == pytest.approx(aleatoric_scale, rel=0.12)
+    assert got.power == pytest.approx(power, abs=0.05)
     assert got.interval_factor == pytest.approx(1.645, rel=0.03)
     assert got.note == ""
 
 
-def test_the_scales_have_the_least_nll() -> None:
+def test_the_calibration_has_the_least_nll() -> None:
     error, epistemic, aleatoric = _gaussian(300)
-    got = fit_calibration(error, 0 * error, epistemic / 7, aleatoric * 3)
+    wrong = torch.from_numpy((epistemic / 7) ** 1.6), torch.from_numpy((aleatoric * 3) ** 1.6)
+    got = fit_calibration(error, 0 * error, *wrong)
 
-    def nll(a: float, b: float) -> float:
-        std = np.sqrt(a * epistemic / 7 + b * aleatoric * 3)
-        return scores(error, 0 * error, std, 1.0).nll
+    def nll(calibration: Calibration) -> float:
+        parts = calibration.apply(*wrong)
+        return scores(error, 0 * error, (parts[0] + parts[1]).sqrt(), 1.0).nll
 
-    best = nll(got.epistemic_scale, got.aleatoric_scale)
-    for factor in (0.8, 0.95, 1.05, 1.25):
-        assert best < nll(factor * got.epistemic_scale, got.aleatoric_scale)
-        assert best < nll(got.epistemic_scale, factor * got.aleatoric_scale)
+    assert 0.25 < got.power < 1
+    best = nll(got)
+    for name in ("epistemic_scale", "aleatoric_scale", "power"):
+        for factor in (0.8, 0.95, 1.05, 1.25):
+            assert best < nll(replace(got, **{name: factor * getattr(got, name)}))
 
 
-def test_scaled_variances() -> None:
-    epistemic, aleatoric = Calibration(2.0, 0.5, 1.645, "").apply(torch.tensor([1.0]), torch.tensor([3.0]))
-    assert (epistemic.tolist(), aleatoric.tolist()) == ([2.0], [1.5])
+@given(st.floats(0.01, 100), st.integers(0, 100))
+def test_another_unit_of_the_target_gives_the_same_intervals(unit: float, seed: int) -> None:
+    error, epistemic, aleatoric = (torch.from_numpy(part) for part in _gaussian(60, seed))
+    one = fit_calibration(error, 0 * error, epistemic**1.5, aleatoric**1.5)
+    two = fit_calibration(unit * error, 0 * error, unit**2 * epistemic**1.5, unit**2 * aleatoric**1.5)
+    first, second = (
+        one.apply(epistemic**1.5, aleatoric**1.5),
+        two.apply(unit**2 * epistemic**1.5, unit**2 * aleatoric**1.5),
+    )
+    std = [(a + b).sqrt() for a, b in (first, second)]
+    torch.testing.assert_close(
+        two.interval_factor * std[1], unit * one.interval_factor * std[0], rtol=1e-2, atol=0
+    )
+
+
+def test_calibrated_variances() -> None:
+    said = Calibration(2.0, 0.5, 0.5, 1.645, "").apply(torch.tensor([4.0]), torch.tensor([9.0]))
+    assert [part.tolist() for part in said] == [[4.0], [1.5]]
+
+
+def test_no_variance_has_a_gradient() -> None:
+    nothing = torch.zeros(1, requires_grad=True)
+    epistemic, _ = Calibration(2.0, 0.5, 0.5, 1.645, "").apply(nothing, torch.ones(1))
+    epistemic.sum().backward()
+    assert nothing.grad is not None
+    assert nothing.grad.isfinite().all()
 
 
 def test_no_epistemic_variance_leaves_its_scale_at_the_common_one() -> None:
@@ -116,9 +147,8 @@ def test_one_wrong_measurement_does_not_widen_every_prediction() -> None:
     clean = fit_calibration(error, 0 * error, epistemic, aleatoric)
     error[0] = 1e4
     spoilt = fit_calibration(error, 0 * error, epistemic, aleatoric)
-    total = [
-        c.epistemic_scale * epistemic.mean() + c.aleatoric_scale * aleatoric.mean() for c in (clean, spoilt)
-    ]
+    parts = torch.from_numpy(epistemic), torch.from_numpy(aleatoric)
+    total = [sum(part.mean() for part in c.apply(*parts)) for c in (clean, spoilt)]
     assert total[1] / total[0] == pytest.approx(1, abs=0.15)
     assert spoilt.interval_factor == pytest.approx(clean.interval_factor, rel=0.1)
 
@@ -127,13 +157,15 @@ def test_scales_stay_within_bounds() -> None:
     error, epistemic, aleatoric = _gaussian(50)
     huge = fit_calibration(1e6 * error, 0 * error, epistemic, aleatoric)
     none = fit_calibration(0 * error, 0 * error, epistemic, aleatoric)
-    assert (huge.epistemic_scale, huge.aleatoric_scale) == pytest.approx((100, 100))
-    assert (none.epistemic_scale, none.aleatoric_scale) == pytest.approx((0.01, 0.01))
+    unit = float(np.median(epistemic + aleatoric))
+    for got, bound in ((huge, 100), (none, 0.01)):
+        assert got.epistemic_scale == got.aleatoric_scale == pytest.approx(bound * unit ** (1 - got.power))
 
 
 def test_few_rows_get_one_scale_and_say_so() -> None:
     got = fit_calibration([2.0, -2.0, 2.0], np.zeros(3), np.full(3, 0.5), np.full(3, 0.5))
     assert got.epistemic_scale == got.aleatoric_scale == pytest.approx(4)
+    assert got.power == 1
     assert got.interval_factor == pytest.approx(1.6449, abs=1e-4)
     assert got.note == (
         "3 rows to calibrate on, fewer than 10: one scale for both variances, and intervals of 1.645 "
@@ -160,6 +192,7 @@ def test_recalibrated_intervals_hold_nine_in_ten_new_rows() -> None:
         error, epistemic, aleatoric = _gaussian(400, seed)
         wrong = epistemic / 9, aleatoric * 2
         got = fit_calibration(error[:200], np.zeros(200), wrong[0][:200], wrong[1][:200])
-        std = np.sqrt(got.epistemic_scale * wrong[0] + got.aleatoric_scale * wrong[1])
+        parts = got.apply(*(torch.from_numpy(part) for part in wrong))
+        std = (parts[0] + parts[1]).sqrt().numpy()
         covered.append(scores(error[200:], np.zeros(200), std[200:], got.interval_factor).coverage_90)
     assert np.mean(covered) == pytest.approx(0.9, abs=0.01)

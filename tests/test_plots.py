@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from campaigns import plots
-from campaigns.plots import condition_words, save_maps, save_profiles
+from campaigns.plots import LISTED, condition_words, save_list, save_maps, save_profiles
 from surrogates.discharge_objectives import Objective
 
 FIRST = Objective("first", "capacity", 20, 2.0, 4.8, 1)
@@ -97,3 +97,39 @@ def test_profiles_show_voltage_over_charge_with_the_band(tmp_path: Path, drawn: 
 
 def test_conditions_in_words() -> None:
     assert condition_words(20.0, 1.0, 2, 4.35) == "cycle 1, 20 mA/g, 2.0 to 4.35 V"
+
+
+def test_a_list_shows_means_deviations_and_the_intervals_of_the_best(
+    tmp_path: Path, drawn: list[Figure]
+) -> None:
+    count = 20
+    ranked = pd.DataFrame(
+        {
+            "rank": range(1, count + 1),
+            "solvent_1": "EC",
+            "solvent_1_smiles": "O=C1OCCO1",
+            "solvent_2": ["DMC", None] * (count // 2),
+            "salt": "LiPF6",
+            "y_mean": np.linspace(5, 1, count),
+            "y_std": np.linspace(1, 2, count),
+            "y_lower_90": np.linspace(4, 0, count),
+            "y_upper_90": np.linspace(6, 2, count),
+            "in_domain": [True, False] * (count // 2),
+        }
+    )
+    save_list(ranked, "y", tmp_path / "ranked.png")
+    left, right = drawn[0].axes
+    assert [len(points.get_offsets()) for points in left.collections] == [10, 10]
+    assert [text.get_text() for text in left.get_legend().get_texts()] == [
+        "not in domain (10)",
+        "in domain (10)",
+    ]
+    assert [left.get_xlabel(), left.get_ylabel()] == ["standard deviation of a measurement", "mean of y"]
+    intervals, means = right.lines[::2], right.lines[1::2]
+    assert [line.get_xdata().tolist() for line in intervals] == ranked[["y_lower_90", "y_upper_90"]][
+        :LISTED
+    ].to_numpy().tolist()
+    assert [line.get_xdata()[0] for line in means] == ranked["y_mean"][:LISTED].tolist()
+    labels = [label.get_text() for label in right.get_yticklabels()]
+    assert labels[:2] == ["1. EC + DMC, LiPF6", "2. EC, LiPF6"]
+    assert (tmp_path / "ranked.png").read_bytes().startswith(b"\x89PNG")

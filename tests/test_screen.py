@@ -59,7 +59,8 @@ def test_the_files_of_a_screen(tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
     out.parent.mkdir()
     record = screened(out)
-    assert sorted(path.name for path in out.iterdir()) == ["predictions", "ranked.csv", "run.json"]
+    names = ["predictions", "ranked.csv", "ranked.png", "run.json"]
+    assert sorted(path.name for path in out.iterdir()) == names
 
     ranked = pd.read_csv(record.ranked)
     name = "log10_conductivity_S_cm"
@@ -255,5 +256,6 @@ def test_the_summary_shows_the_ten_best_and_the_files(
     assert [line for line in lines if str(tmp_path) in line] == [
         f"The list: {record.ranked}",
         f"All candidates: {record.shards}/*.parquet",
+        f"The list as a figure: {record.figure}",
         f"What was run: {record.summary}",
     ]
