@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -102,23 +103,27 @@ def save_maps(ranked: pd.DataFrame, objectives: Sequence[Objective], path: Path)
     _save(figure, path)
 
 
-def save_profiles(curves: pd.DataFrame, title: str, path: Path) -> None:
+def save_profiles(curves: pd.DataFrame, formula: str, path: Path) -> None:
     """Draw voltage over charge, and the slope over voltage, with a band of one standard deviation.
+
+    What the model does not know says so in the figure, which may be shown without its table.
 
     Args:
         curves: The columns of `profile.csv`.
-        title: What cathode it is.
+        formula: Of the cathode.
         path: Of the PNG, written whole.
     """
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
-    figure.suptitle(title, fontsize=11)
+    unknown = "" if curves["in_domain"].all() else " (not in the model's domain)"
+    figure.suptitle(f"{with_subscripts(formula)}{unknown}", fontsize=11)
     for number, (_, curve) in enumerate(curves.groupby(CONDITION, sort=False)):
         colour, voltage = f"C{number}", curve["voltage_V"]
         condition = curve[CONDITION].iloc[0].tolist()
         charge, charge_std = curve["charge_mAh_g_mean"], curve["charge_mAh_g_std"]
         slope, slope_std = curve["dQ_dV_mAh_g_V_mean"], curve["dQ_dV_mAh_g_V_std"]
-        left.plot(charge, voltage, color=colour, label=condition_words(*condition))
+        untrained = " (not trained on such)" if curve["warning"].iloc[0] else ""
+        left.plot(charge, voltage, color=colour, label=f"{condition_words(*condition)}{untrained}")
         left.fill_betweenx(voltage, charge - charge_std, charge + charge_std, color=colour, alpha=0.25, lw=0)
         right.plot(voltage, slope, color=colour)
         right.fill_between(voltage, slope - slope_std, slope + slope_std, color=colour, alpha=0.25, lw=0)
@@ -136,6 +141,11 @@ CONDITION = ["rate_mA_g", "cycle", "V_low", "V_high"]
 def condition_words(rate_mA_g: float, cycle: float, V_low: float, V_high: float) -> str:
     """Return a condition in people's words."""
     return f"cycle {cycle:g}, {rate_mA_g:g} mA/g, {float(V_low)} to {float(V_high)} V"
+
+
+def with_subscripts(formula: str) -> str:
+    """Return a formula whose amounts Matplotlib sets as subscripts."""
+    return re.sub(r"([0-9.]+)", r"$_{\1}$", formula.replace(" ", ""))
 
 
 def _hatch_unknown(ax: Axes, in_domain: pd.DataFrame) -> None:

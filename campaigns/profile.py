@@ -31,7 +31,7 @@ class Profile:
     Attributes:
         curves: Mean and standard deviation over the members at each voltage of each condition:
             `rate_mA_g`, `cycle`, `V_low`, `V_high`, `voltage_V`, `charge_mAh_g_mean`, `_std`,
-            `dQ_dV_mAh_g_V_mean`, `_std`.
+            `dQ_dV_mAh_g_V_mean`, `_std`, then `in_domain` and the `warning` of the condition.
         results: Capacity, average voltage and energy of each condition, and a warning if the model was not
             trained on such.
         in_domain: Whether the model knows the composition.
@@ -73,19 +73,19 @@ def profile(
     embedding = embed_compositions(model.members, table, batch)
     tested = pd.DataFrame(tests, columns=CONDITION)
     asked = {name: tested[name].to_numpy(dtype=np.float64) for name in CONDITION}
+    warning = outside(asked, model.card.domain.ranges)
+    in_domain = bool(model.in_domain(table, batch, embedding))
+    curves = _curves(profiles(model.members, embedding, conditions), tested)
     return Profile(
-        _curves(profiles(model.members, embedding, conditions), tested),
-        _results(discharge(model.members, embedding, conditions), tested).assign(
-            warning=outside(asked, model.card.domain.ranges)
-        ),
-        bool(model.in_domain(table, batch, embedding)),
+        curves.assign(in_domain=in_domain, warning=warning.loc[curves.index].to_numpy()),
+        _results(discharge(model.members, embedding, conditions), tested).assign(warning=warning),
+        in_domain,
     )
 
 
 def _curves(found: Profiles, tested: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each voltage of each condition."""
-    points = found.voltage.shape[-1]
-    curves = tested.loc[tested.index.repeat(points)].reset_index(drop=True)
+    """Return a row for each voltage of each condition, indexed by the condition."""
+    curves = tested.loc[tested.index.repeat(found.voltage.shape[-1])].copy()
     curves["voltage_V"] = found.voltage.numpy().ravel()
     for name, values in (("charge_mAh_g", found.charge_mAh_g), ("dQ_dV_mAh_g_V", found.slope_mAh_g_V)):
         curves[f"{name}_mean"] = values.mean(0).numpy().ravel()

@@ -103,7 +103,8 @@ def print_best(ranked: pd.DataFrame, total: int, console: Console) -> None:
     """
     columns = map(str, ranked)
     targets = [name.removesuffix("_std_epistemic") for name in columns if name.endswith("_std_epistemic")]
-    by = f"Pareto rank of {' and '.join(targets)}" if "pareto_rank" in ranked else targets[0]
+    listed = " and ".join(filter(None, [", ".join(targets[:-1]), targets[-1]]))
+    by = f"Pareto rank of {listed}" if "pareto_rank" in ranked else listed
     title = f"The {len(ranked)} best of {total:,} candidates by {by}"
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     are_cathodes = "formula" in ranked

@@ -228,6 +228,8 @@ def _work_off(
     closed = perf_counter()
     _check_shards(screen)
     ranked = ranked_table(screen, standing.top)
+    if objectives:  # their conditions are the same for all candidates; a row says so all the same
+        ranked["warning"] = "; ".join(record.asked["warnings"])
     record.write_ranked(ranked)
     from campaigns.plots import save_list, save_maps  # Matplotlib takes half a second
 

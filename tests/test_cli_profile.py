@@ -37,7 +37,17 @@ def test_rates_window_and_cycle_reach_the_model(
     assert said.endswith(f"The curves: {out}/profile.csv\nThe figure: {out}/profile.png\n")
 
 
-def test_the_published_model_is_chosen_by_name(
+@pytest.mark.usefixtures("published_weights")
+def test_the_published_model_is_chosen_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    rates = ["--rate", "10", "--rate", "20", "--rate", "1000"]
+    out = tmp_path / "out"
+    assert activelearn(monkeypatch, HE_1, *rates, "--model", "drxnet-published", "-o", str(out)) == 0
+    curves = pd.read_csv(out / "profile.csv")
+    capacity = curves.loc[curves["voltage_V"] == 1.5, "charge_mAh_g_mean"].tolist()
+    assert capacity == pytest.approx([276.40, 275.07, 196.44], abs=0.05)
+
+
+def test_an_unknown_model_exits_with_2(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

@@ -10,7 +10,14 @@ import pytest
 from matplotlib.figure import Figure
 
 from campaigns import plots
-from campaigns.plots import LISTED, condition_words, save_list, save_maps, save_profiles
+from campaigns.plots import (
+    LISTED,
+    condition_words,
+    save_list,
+    save_maps,
+    save_profiles,
+    with_subscripts,
+)
 from surrogates.discharge_objectives import Objective
 
 FIRST = Objective("first", "capacity", 20, 2.0, 4.8, 1)
@@ -79,9 +86,10 @@ def test_profiles_show_voltage_over_charge_with_the_band(tmp_path: Path, drawn: 
     curve["charge_mAh_g_mean"], curve["charge_mAh_g_std"] = 300 - 60 * voltage, 10.0
     curve["dQ_dV_mAh_g_V_mean"], curve["dQ_dV_mAh_g_V_std"] = -60.0, 5.0
     curves = pd.concat([curve.assign(rate_mA_g=1000), curve.assign(rate_mA_g=20)])
+    curves = curves.assign(in_domain=True, warning="")
     save_profiles(curves, "Li1.2Mn0.4Ti0.4O2", tmp_path / "profile.png")
     left, right = drawn[0].axes
-    assert drawn[0].get_suptitle() == "Li1.2Mn0.4Ti0.4O2"
+    assert drawn[0].get_suptitle() == "Li$_{1.2}$Mn$_{0.4}$Ti$_{0.4}$O$_{2}$"
     assert (left.get_xlabel(), left.get_ylabel()) == ("discharge capacity (mAh/g)", "voltage (V)")
     assert (right.get_xlabel(), right.get_ylabel()) == ("voltage (V)", "dQ/dV (mAh/g/V)")
     assert [text.get_text() for text in left.get_legend().get_texts()] == [
@@ -93,6 +101,17 @@ def test_profiles_show_voltage_over_charge_with_the_band(tmp_path: Path, drawn: 
     assert (band[:, 0].min(), band[:, 0].max()) == pytest.approx((2, 220))
     slopes = right.collections[0].get_paths()[0].vertices[:, 1]
     assert (slopes.min(), slopes.max()) == (-65, -55)
+    curves["in_domain"], curves["warning"] = False, np.where(curves["rate_mA_g"] == 20, "", "rate")
+    save_profiles(curves, "LiMnO2", tmp_path / "profile.png")
+    assert drawn[1].get_suptitle() == "LiMnO$_{2}$ (not in the model's domain)"
+    assert [text.get_text() for text in drawn[1].axes[0].get_legend().get_texts()] == [
+        "cycle 1, 1000 mA/g, 1.5 to 4.8 V (not trained on such)",
+        "cycle 1, 20 mA/g, 1.5 to 4.8 V",
+    ]
+
+
+def test_amounts_are_subscripts() -> None:
+    assert with_subscripts("Li 1.2 Mn(TiO2)2F") == "Li$_{1.2}$Mn(TiO$_{2}$)$_{2}$F"
 
 
 def test_conditions_in_words() -> None:

@@ -35,6 +35,7 @@ def test_every_rate_and_cycle_has_its_curve(model: DischargeEnsemble) -> None:
     assert list(curves) == [
         *("rate_mA_g", "cycle", "V_low", "V_high", "voltage_V"),
         *("charge_mAh_g_mean", "charge_mAh_g_std", "dQ_dV_mAh_g_V_mean", "dQ_dV_mAh_g_V_std"),
+        *("in_domain", "warning"),
     ]
     tests = [(20, 1), (20, 30), (1000, 1), (1000, 30)]
     assert list(curves.groupby(["rate_mA_g", "cycle"], sort=False).groups) == tests
@@ -59,12 +60,21 @@ def test_every_rate_and_cycle_has_its_curve(model: DischargeEnsemble) -> None:
     assert found.results["warning"].tolist() == [""] * 4
 
 
+def test_what_the_model_has_not_seen_stands_in_each_row(model: DischargeEnsemble) -> None:
+    curves = profile("Na1.2Mn0.4Ti0.4O2", model, [20.0, 2.0], (1.5, 4.8), [1]).curves
+    assert not curves["in_domain"].any()
+    by_rate = {rate: set(rows["warning"]) for rate, rows in curves.groupby("rate_mA_g")}
+    assert by_rate == {2: {"rate_mA_g is outside 5 to 1000"}, 20: {""}}
+
+
 def test_files_are_written_over_earlier_ones(model: DischargeEnsemble, tmp_path: Path) -> None:
     found = profile(HE_1, model, [20.0], (1.5, 4.8), [1])
     for _ in range(2):
         table, figure = write_profile(found, HE_1, tmp_path / "deep" / "out")
-    read = pd.read_csv(table)
-    assert read.to_numpy() == pytest.approx(found.curves.to_numpy(), rel=1e-5)
+    read = pd.read_csv(table, keep_default_na=False)
+    numbers = list(found.curves.select_dtypes("number"))
+    assert read[numbers].to_numpy() == pytest.approx(found.curves[numbers].to_numpy(), rel=1e-5)
+    assert read["in_domain"].all() and read["warning"].eq("").all()
     assert figure.read_bytes().startswith(b"\x89PNG")
     assert sorted(path.name for path in table.parent.iterdir()) == ["profile.csv", "profile.png"]
     (tmp_path / "file").touch()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
@@ -76,3 +77,19 @@ def test_slow_work_shows_more_than_a_rate_of_zero(monkeypatch: pytest.MonkeyPatc
 )
 def test_a_mean_is_told_to_the_second_digit_of_its_deviation(mean: float, std: float, text: str) -> None:
     assert report.with_std(mean, std) == text
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [("a", "a"), ("ab", "Pareto rank of a and b"), ("abc", "Pareto rank of a, b and c")],
+)
+def test_the_best_are_told_by_what_they_are_ranked(names: str, words: str) -> None:
+    row: dict[str, object] = {"rank": 1, "formula": "LiF", "in_domain": True}
+    for name in names:
+        parts = ("mean", "std", "std_epistemic", "lower_90", "upper_90")
+        row |= {f"{name}_{part}": 1.0 for part in parts}
+    if len(names) > 1:
+        row["pareto_rank"] = 1
+    console = Console(file=io.StringIO(), width=100)
+    report.print_best(pd.DataFrame([row]), 2, console)
+    assert console.file.getvalue().splitlines()[0].strip() == f"The 1 best of 2 candidates by {words}"

@@ -14,6 +14,9 @@ from rich.console import Console
 from activelearn.screening import Engine, ScoredChunk, Screen, in_process
 from campaigns.screen import ChosenModel, choose_screen, model_for, print_summary, screen_to_files
 from campaigns.screen_record import ScreenRecord
+from surrogates.composition_batches import Conditions, read_formulas
+from surrogates.discharge import discharge, embed_compositions
+from surrogates.discharge_models import discharge_model
 from surrogates.errors import InputError
 from tests.synthetic_cathodes import NAMES, FakeCathodeModel
 
@@ -78,8 +81,9 @@ def test_the_files_of_a_screen(tmp_path: Path) -> None:
         *(f"{what}_{slot}" for slot in range(1, 5) for what in ("metal", "amount")),
         "fluorine",
         *(f"{name}_{part}" for name in NAMES for part in parts),
-        *("in_domain", "pareto_rank"),
+        *("in_domain", "pareto_rank", "warning"),
     ]
+    assert ranked["warning"].isna().all()
     assert ranked["rank"].tolist() == list(range(1, 41))
     assert ranked["pareto_rank"].is_monotonic_increasing
     front = ranked[ranked["pareto_rank"] == 1]
@@ -166,10 +170,29 @@ def test_the_model_that_ships_screens_a_grid_and_maps_it(
     assert (out / "maps.png").read_bytes().startswith(b"\x89PNG")
     (warning,) = json.loads(record.summary.read_text(encoding="utf-8"))["warnings"]
     assert warning.startswith("capacity_mAh_g: rate_mA_g is outside ")
+    assert ranked["warning"].eq(warning).all()
     print_summary(record, Console(width=120))
     said = capsys.readouterr().out
     assert f"Warning: {warning}\n" in said
     assert f"The maps: {out}/maps.png\n" in said
+
+
+@pytest.mark.usefixtures("published_weights")
+def test_a_job_may_name_the_published_model(tmp_path: Path) -> None:
+    path = tmp_path / "grid.yaml"
+    path.write_text("model: drxnet-published\n" + GRID.replace("rate_mA_g: 2,", "rate_mA_g: 20,"), "utf-8")
+    config = choose_screen(str(path), None)
+    chosen = model_for(config, None)
+    assert chosen.facts["name"] == "drxnet-published"
+    engine = nullcontext(in_process)
+    record = screen_to_files(config, chosen, tmp_path / "out", engine, Console(quiet=True))
+    ranked = pd.read_csv(record.ranked).set_index("formula")
+    model = discharge_model("drxnet-published")
+    embedding = embed_compositions(model.members, *read_formulas(["Li1.3Mn0.7O1.9F0.1"]))
+    asked = discharge(model.members, embedding, Conditions.of([20], [1], [1.5], [4.8])).capacity_mAh_g
+    found = ranked.loc["Li1.3Mn0.7O1.9F0.1"]
+    assert found["capacity_mAh_g_mean"] == pytest.approx(float(asked.mean()), rel=1e-4)
+    assert found["capacity_mAh_g_std"] == pytest.approx(float(asked.std()), rel=1e-3)
 
 
 def test_a_part_of_a_grid_is_not_mapped(tmp_path: Path) -> None:
