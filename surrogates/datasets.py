@@ -13,6 +13,7 @@ from pathlib import Path
 import pooch
 
 from surrogates.calisol_data import load_calisol
+from surrogates.diffmix_data import load_diffmix
 from surrogates.errors import InputError, Problem
 from surrogates.mixture_data import MixtureData
 from surrogates.molsets_data import load_molsets
@@ -60,6 +61,7 @@ class Dataset:
 
 _MOLSETS_FILE = "data_compiled.csv"
 _CALISOL_FILE = "calisol23_dtu.csv"
+_DIFFMIX_FILE = "published_AEM_data.csv"
 _DRXNET = (
     "https://raw.githubusercontent.com/zhongpc/drxnet/"
     "c5fba7be2c312a32f9b809d4babe9df55bdfc790/drxnet/pretrained/"
@@ -98,6 +100,22 @@ DATASETS = (
             ),
         ),
         load=lambda folder: load_calisol(folder / _CALISOL_FILE),
+    ),
+    Dataset(
+        name="diffmix",
+        what="ionic conductivity, simulated, of ternary carbonates with a lithium salt, 243 to 293 K",
+        rows=24822,
+        licence="CC BY-NC-ND 4.0",
+        citation="Zhu et al., Nat. Commun. 15, 8649 (2024), doi 10.1038/s41467-024-51653-7",
+        files=(
+            PublishedFile(
+                name=_DIFFMIX_FILE,
+                url="https://raw.githubusercontent.com/BattModels/DiffMix-NatCommData/"
+                f"a3651ba671d2e54ed3a16f27d7d334a3339b7f54/training_data/{_DIFFMIX_FILE}",
+                sha256="2f44ba6e69c07bbee4c914afa5b47ad9ae2b0769eb951b22330f4ecf3a244c7f",
+            ),
+        ),
+        load=lambda folder: load_diffmix(folder / _DIFFMIX_FILE),
     ),
     Dataset(
         name="drxnet-published",

@@ -211,7 +211,7 @@ def test_what_holds_no_mixtures_is_not_read_as_such() -> None:
         load_dataset("drxnet-published")
     assert str(caught.value) == (
         'data set "drxnet-published": it holds weights of five DRXNet models of the discharge of disordered '
-        "rock-salt cathodes, no measured mixtures. Name one that does: molsets, calisol23."
+        "rock-salt cathodes, no measured mixtures. Name one that does: molsets, calisol23, diffmix."
     )
 
 
