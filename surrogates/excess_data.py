@@ -8,7 +8,7 @@ import json
 import re
 import tarfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -101,11 +101,8 @@ def load_excess(path: Path, target_name: str) -> ExcessData:
             ]
     columns = ["file", "paper", "smi1", "smi2", "temperature_K", "x1", "value"]
     frame = pd.DataFrame(points, columns=columns)
-    parts = [[Component.of(smiles) for smiles in frame[column]] for column in ("smi1", "smi2")]
-    table = MoleculeTable.build([*parts[0], *parts[1]])
-    index = table.index()
-    molecules = torch.tensor([[index[a], index[b]] for a, b in zip(*parts, strict=True)])
-    pair = torch.unique(molecules.sort(1).values, dim=0, return_inverse=True)[1]
+    first, second = ([Component.of(smiles) for smiles in frame[column]] for column in ("smi1", "smi2"))
+    table, molecules, pair = pair_up(first, second)
     suspects = [
         (file, measurement, round(kelvin, 2), x, value) in _suspects()
         for file, _, _, _, kelvin, x, value in points
@@ -131,6 +128,14 @@ def load_excess(path: Path, target_name: str) -> ExcessData:
             + (", ".join(f"{what} {number}" for what, number in sorted(passed.items())) or "none"),
         ),
     )
+
+
+def pair_up(first: Sequence[Component], second: Sequence[Component]) -> tuple[MoleculeTable, Tensor, Tensor]:
+    """Return the table of `n` pairs, `n x 2` rows of it, and `n` numbers that are equal for equal pairs."""
+    table = MoleculeTable.build([*first, *second])
+    index = table.index()
+    molecules = torch.tensor([[index[a], index[b]] for a, b in zip(first, second, strict=True)])
+    return table, molecules, torch.unique(molecules.sort(1).values, dim=0, return_inverse=True)[1]
 
 
 def _documents(path: Path) -> Iterator[tuple[str, Any]]:
