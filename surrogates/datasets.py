@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pooch
 
+from surrogates.calisol_data import load_calisol
+from surrogates.diffmix_data import load_diffmix
 from surrogates.errors import InputError, Problem
 from surrogates.mixture_data import MixtureData
 from surrogates.molsets_data import load_molsets
@@ -24,7 +26,7 @@ class PublishedFile:
     """A file as its authors published it.
 
     Attributes:
-        name: In the folder of its data set.
+        name: In the folder of its data set; its home may call it otherwise.
         url: At a fixed commit.
         sha256: Of its bytes.
     """
@@ -41,7 +43,7 @@ class Dataset:
     Attributes:
         name: What it is called here, and the folder its files lie in.
         what: What it holds, in a line.
-        rows: Number of measurements; None if it holds none.
+        rows: Number of measurements that `load` returns; None if it holds none.
         licence: As its authors state it.
         citation: Whom to cite.
         files: One or more; all are needed.
@@ -58,6 +60,8 @@ class Dataset:
 
 
 _MOLSETS_FILE = "data_compiled.csv"
+_CALISOL_FILE = "calisol23_dtu.csv"
+_DIFFMIX_FILE = "published_AEM_data.csv"
 _DRXNET = (
     "https://raw.githubusercontent.com/zhongpc/drxnet/"
     "c5fba7be2c312a32f9b809d4babe9df55bdfc790/drxnet/pretrained/"
@@ -78,6 +82,40 @@ DATASETS = (
             ),
         ),
         load=lambda folder: load_molsets(folder / _MOLSETS_FILE),
+    ),
+    Dataset(
+        name="calisol23",
+        what="ionic conductivity of liquid electrolytes with a lithium salt, 194 to 477 K",
+        rows=13266,
+        licence="CC BY 4.0",
+        citation="de Blasio et al., Sci. Data 11, 750 (2024), doi 10.1038/s41597-024-03575-8; "
+        "data doi 10.11583/DTU.c.6929599",
+        files=(
+            PublishedFile(
+                name=_CALISOL_FILE,
+                url="https://raw.githubusercontent.com/jkoor/ElectrolyteML/"
+                "c32acf8de93c112785b6b78eea5f0a3366a5cae9/data/calisol23/"
+                "calisol23_DOI_10.11583DTU.c.6929599.csv",
+                sha256="850ff20eaad7abfe86fdd455b9cbf661e1b393dbdf9bb33e47769e00c2f5f617",
+            ),
+        ),
+        load=lambda folder: load_calisol(folder / _CALISOL_FILE),
+    ),
+    Dataset(
+        name="diffmix",
+        what="ionic conductivity, simulated, of ternary carbonates with a lithium salt, 243 to 293 K",
+        rows=24822,
+        licence="CC BY-NC-ND 4.0",
+        citation="Zhu et al., Nat. Commun. 15, 8649 (2024), doi 10.1038/s41467-024-51653-7",
+        files=(
+            PublishedFile(
+                name=_DIFFMIX_FILE,
+                url="https://raw.githubusercontent.com/BattModels/DiffMix-NatCommData/"
+                f"a3651ba671d2e54ed3a16f27d7d334a3339b7f54/training_data/{_DIFFMIX_FILE}",
+                sha256="2f44ba6e69c07bbee4c914afa5b47ad9ae2b0769eb951b22330f4ecf3a244c7f",
+            ),
+        ),
+        load=lambda folder: load_diffmix(folder / _DIFFMIX_FILE),
     ),
     Dataset(
         name="drxnet-published",

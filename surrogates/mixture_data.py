@@ -29,7 +29,8 @@ class MixtureData:
         rows: `n` rows: `row` (as a spreadsheet numbers it: the header is row 1); `mixture`, a number that
             rows share if their molecules, fractions, salt and molality agree, whatever the temperature and
             the molar mass of a polymer's chain; `repeat` (an earlier row holds this mixture at this
-            temperature); `poor_fit` (the target comes from a fit with R2 below 0.9).
+            temperature); `poor_fit` (the target comes from a fit with R2 below 0.9). A
+            loader may add columns, as `load_calisol` does.
         source: File name.
         sha256: Of the file.
         report: One line for each thing that was done, and to how many rows.
