@@ -65,9 +65,15 @@ def screen(
 @app.command()
 def profile(
     formula: Annotated[str, typer.Argument(help="The cathode as prepared, such as Li1.2Mn0.4Ti0.4O2.")],
-    rate: Annotated[list[float], typer.Option(help="mA/g; may be given several times.")] = [20.0],  # noqa: B006
+    rate: Annotated[
+        list[float],
+        typer.Option(help="mA/g; may be given several times.", default_factory=lambda: [20.0]),
+    ],
+    cycle: Annotated[
+        list[int],
+        typer.Option(help="1 is the first; may be given several times.", default_factory=lambda: [1]),
+    ],
     window: Annotated[tuple[float, float], typer.Option(help="Lower and upper voltage, V.")] = (1.5, 4.8),
-    cycle: Annotated[list[int], typer.Option(help="1 is the first; may be given several times.")] = [1],  # noqa: B006
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Directory for profile.csv and profile.png; replaces these.")
     ] = Path("results/profile"),

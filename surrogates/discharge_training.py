@@ -16,7 +16,7 @@ from surrogates.discharge_domain import DischargeDomain, spread_limit
 from surrogates.discharge_profiles import ProfileData
 from surrogates.encoders.drxnet import DRXNet, DRXNetSettings
 from surrogates.errors import InputError, Problem
-from surrogates.members import Members
+from surrogates.members import Members, too_few_members
 from surrogates.splits import holdouts
 from surrogates.training import TrainingSettings, optimise
 
@@ -87,10 +87,7 @@ def check_profiles(data: ProfileData, rows: Tensor, settings: ProfileSettings) -
     Raises:
         InputError: For fewer than 2 members or 4 profiles.
     """
-    problems = []
-    if settings.members < 2:
-        wrong = f"{settings.members} given; one member cannot differ from itself, so 2 or more are needed"
-        problems.append(Problem("members", wrong, "Use 5, the default."))
+    problems = too_few_members(settings.members)
     if len(rows) < FEWEST_PROFILES:
         wrong = f"{len(rows)} profiles to train on; at least {FEWEST_PROFILES} are needed"
         problems.append(Problem(data.source, wrong, "Add profiles."))

@@ -14,7 +14,7 @@ from surrogates.encoders.molsets import MolSets, MolSetsSettings
 from surrogates.ensemble_predictor import EnsemblePredictor
 from surrogates.errors import InputError, Problem
 from surrogates.features import MoleculeFeatures
-from surrogates.members import Members
+from surrogates.members import Members, too_few_members
 from surrogates.mixture_data import MixtureData
 from surrogates.molecules import MoleculeTable
 from surrogates.prediction import Calibration
@@ -219,10 +219,7 @@ def check_trainable(data: MixtureData, rows: Tensor, settings: EnsembleSettings)
     Raises:
         InputError: For fewer than 2 members, too few rows or mixtures, or a target that never varies.
     """
-    problems = []
-    if settings.members < 2:
-        wrong = f"{settings.members} given; one member cannot differ from itself, so 2 or more are needed"
-        problems.append(Problem("members", wrong, "Use 5, the default."))
+    problems = too_few_members(settings.members)
     if len(rows) < _FEWEST_ROWS:
         wrong = f"{len(rows)} rows to train on; at least {_FEWEST_ROWS} are needed"
         problems.append(Problem(data.source, wrong, "Add measurements."))

@@ -22,7 +22,7 @@ class EnsemblePredictor:
         state: Parameters and buffers of the `K` members, each `K x ...` (`Members.state`).
         embedding: `K x u x d`, each member's embedding of each molecule.
         domain: Bound to the same table.
-        calibration: Factors on the variances and on the interval.
+        calibration: What makes the variances and the interval true.
         target: Name of the target with its unit.
         shift: Mean of the target in training.
         scale: Standard deviation of the target in training.

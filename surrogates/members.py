@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from surrogates.errors import Problem
+
 
 class _Method(nn.Module):
     """Makes any method of a network what `functional_call` calls."""
@@ -101,6 +103,14 @@ class Members:
             {name: state[name] for name in self.parameters},
             {name: state[name] for name in self.buffers},
         )
+
+
+def too_few_members(members: int) -> list[Problem]:
+    """Return what is wrong with an ensemble of so many members, if anything is."""
+    if members >= 2:
+        return []
+    wrong = f"{members} given; one member cannot differ from itself, so 2 or more are needed"
+    return [Problem("members", wrong, "Use 5, the default.")]
 
 
 def beta_nll(target: Tensor, mean: Tensor, variance: Tensor, beta: float) -> Tensor:

@@ -74,7 +74,7 @@ def molar_mass(smiles: str) -> float:
     """Return the molar mass [g/mol] with natural isotopes; of a repeat unit, without its caps."""
     mol = parse_smiles(smiles)
     caps = sum(a.GetMass() for a in mol.GetAtoms() if a.GetSymbol() in CAPS)
-    return float(Descriptors.MolWt(mol)) - caps  # type: ignore[attr-defined]  # absent from the stubs
+    return float(Descriptors.MolWt(mol)) - caps  # type: ignore[attr-defined]  # made at import: no stub
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -79,10 +80,10 @@ def test_each_limit_counts(
     domain: DischargeDomain,
     members: Members,
     cathodes: tuple[CompositionTable, CompositionBatch],
-    narrower: dict[str, object],
+    narrower: dict[str, Any],
     expected: list[bool],
 ) -> None:
-    assert _held(replace(domain, **narrower), members, cathodes) == expected  # type: ignore[arg-type]
+    assert _held(replace(domain, **narrower), members, cathodes) == expected
 
 
 def test_an_element_of_weight_0_is_not_there(

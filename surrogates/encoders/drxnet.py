@@ -157,12 +157,8 @@ class DRXNet(nn.Module):
         By automatic differentiation, forward: a point's charge depends on its own voltage only, and a
         loss may hold the derivative.
         """
-        charge: Tensor
-        slope: Tensor
-        charge, slope = jvp(  # type: ignore[misc]  # three values come back only with has_aux
-            lambda volts: self.charge(state, window, volts), (voltage,), (torch.ones_like(voltage),)
-        )
-        return charge, slope
+        both = jvp(lambda volts: self.charge(state, window, volts), (voltage,), (torch.ones_like(voltage),))
+        return both[0], both[1]
 
 
 class WeightedAttention(nn.Module):
