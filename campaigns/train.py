@@ -62,10 +62,10 @@ def train_to_directory(job: str, out: Path, data_dir: Path | None, console: Cons
         console.print(line, markup=False, soft_wrap=True)
     settings = config.settings()
     everything = torch.arange(len(data))
-    check_trainable(data, everything, settings)
+    check_trainable(data, everything, settings.members)
     splits = list(_splits(data, config.splits, config.seed, console))
     for split in splits:
-        check_trainable(data, split.train, settings)
+        check_trainable(data, split.train, settings.members)
     rows = _judge(data, splits, settings, console)
     torch.set_num_threads(1)  # as on the splits: the numbers do not depend on the machine's cores
     with progress(console, "epochs of the final fit", settings.training.epochs) as told:

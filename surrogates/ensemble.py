@@ -111,7 +111,7 @@ def fit_ensemble(
     from surrogates.calibration import fit_calibration
     from surrogates.splits import holdouts
 
-    check_trainable(data, rows, settings)
+    check_trainable(data, rows, settings.members)
     data = data.take(rows)
     count = settings.members
     mixtures = torch.tensor(data.rows["mixture"].to_numpy())
@@ -213,13 +213,13 @@ def _labels(features: Tensor, data: MixtureData, learnt: Tensor, taught: Mixture
     return Teacher.fit(features, data.batch[learnt], data.target[learnt], seed).label(taught)
 
 
-def check_trainable(data: MixtureData, rows: Tensor, settings: EnsembleSettings) -> None:
+def check_trainable(data: MixtureData, rows: Tensor, members: int) -> None:
     """Check that an ensemble can be fitted to some rows of a data set.
 
     Raises:
         InputError: For fewer than 2 members, too few rows or mixtures, or a target that never varies.
     """
-    problems = too_few_members(settings.members)
+    problems = too_few_members(members)
     if len(rows) < _FEWEST_ROWS:
         wrong = f"{len(rows)} rows to train on; at least {_FEWEST_ROWS} are needed"
         problems.append(Problem(data.source, wrong, "Add measurements."))

@@ -33,12 +33,12 @@ def vft(c1: Tensor, c2: Tensor, c3: Tensor, temperature_K: Tensor) -> Tensor:
     return c1 - c2 / (temperature_K - c3)
 
 
-def vft_coefficients(raw: Tensor, lowest_K: float) -> tuple[Tensor, Tensor, Tensor]:
+def vft_coefficients(raw: Tensor, lowest_K: float | Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return `c1`, `c2` and `c3` of `vft` with `c2` above 0 and `c3` between 0 and `lowest_K`.
 
     Args:
         raw: `... x 3`, unbounded: `c1` itself, then about `c2 / 100 K`, then the logit of `c3 / lowest_K`.
-        lowest_K: [K], a temperature below all at which the law will be evaluated.
+        lowest_K: [K], a temperature below all at which the law will be evaluated; a tensor is not checked.
 
     Returns:
         Three tensors `...`; `c2` and `c3` in K. At 0 `c3` is half of `lowest_K`. So far out that float32
@@ -47,7 +47,7 @@ def vft_coefficients(raw: Tensor, lowest_K: float) -> tuple[Tensor, Tensor, Tens
     Raises:
         ValueError: If `lowest_K` is not above 0.
     """
-    if not lowest_K > 0:
+    if not isinstance(lowest_K, Tensor) and not lowest_K > 0:
         raise ValueError(f"lowest_K is {lowest_K}; a temperature above 0 K was expected")
     c1, c2, c3 = raw.unbind(-1)
     return c1, 100 * softplus(c2), lowest_K * torch.sigmoid(c3)

@@ -73,7 +73,24 @@ class Members:
         def one(state: dict[str, Tensor], *mine: Tensor) -> Any:
             return functional_call(call, state, (*mine, *shared))
 
-        return vmap(one)(state, *mine)
+        return vmap(one, randomness="different")(state, *mine)  # each member drops its own channels
+
+    def part(self, name: str) -> Members:
+        """Return the members' submodules of a name, as members of their own."""
+        prefix = f"{name}."
+
+        def mine(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+            return {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
+
+        return Members(self.network.get_submodule(name), mine(self.parameters), mine(self.buffers))
+
+    def double(self) -> Members:
+        """Return the members in float64."""
+        return Members(
+            self.network,
+            {name: tensor.double() for name, tensor in self.parameters.items()},
+            {name: tensor.double() for name, tensor in self.buffers.items()},
+        )
 
     def state(self) -> dict[str, Tensor]:
         """Return parameters and buffers by name, contiguous, to be saved."""
