@@ -7,16 +7,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, Field, model_validator
 
 from campaigns.config import STRICT
+from campaigns.judging import Rival
 from surrogates.discharge_training import ProfileSettings
 from surrogates.distillation import DistillationSettings
 from surrogates.encoders.convolutions import ConvolutionName
 from surrogates.encoders.drxnet import DRXNetSettings
+from surrogates.encoders.mixture_law import LawName
 from surrogates.encoders.molsets import MolSetsSettings
 from surrogates.ensemble import EnsembleSettings
+from surrogates.law_ensemble import LawSettings
 from surrogates.training import TrainingSettings
 
 
@@ -40,36 +44,77 @@ class DataSource(BaseModel):
 
 
 class SplitPlan(BaseModel):
-    """On how many splits the model is judged; 0 leaves a kind out."""
+    """On how many splits the model is judged; 0 leaves a kind out.
+
+    Attributes:
+        random: Rows drawn at random.
+        mixture: Mixtures drawn at random, each with all its rows.
+        solvent: An unseen solvent in each test row.
+        paper: Papers that are left out one after the other, the largest first, of data that name them.
+        trained_up_to_K: Highest temperature to train on; hotter rows test.
+        test_fraction: Share of the rows that test in the first three.
+    """
 
     model_config = STRICT
 
     random: int = Field(default=10, ge=0, le=1000, strict=True)
+    mixture: int = Field(default=0, ge=0, le=1000, strict=True)
     solvent: int = Field(default=10, ge=0, le=1000, strict=True)
+    paper: int = Field(default=0, ge=0, le=1000, strict=True)
+    trained_up_to_K: float | None = Field(default=None, gt=0.0)
     test_fraction: float = Field(default=0.2, gt=0.0, lt=0.5)
 
 
 class TrainConfig(BaseModel):
-    """A training."""
+    """A training.
+
+    Attributes:
+        data: What to learn from.
+        target: What was measured, as a column or a data set names it.
+        encoder: `molsets`, or `diffmix`, which says how the logarithm of a property depends on temperature.
+        law: Of `diffmix`, see `MixtureLaw`.
+        convolution: Of `molsets`.
+        beside: What else is judged on the same splits: the forest; `without law` (`none`) and `logarithm
+            without law` (`log`), which are DiffMix without its law, and `fingerprint`.
+        members: Of the ensemble.
+        epochs: Passes over the rows; by default the encoder's.
+        seed: Of everything.
+        splits: On which the model is judged.
+    """
 
     model_config = STRICT
 
     data: DataSource
     target: str = "log10_conductivity_S_cm"
+    encoder: Literal["molsets", "diffmix"] = "molsets"
+    law: LawName | None = None
+    convolution: ConvolutionName | None = None
+    beside: tuple[Rival, ...] = ("forest",)
     members: int = Field(default=5, ge=2, le=100, strict=True)
-    convolution: ConvolutionName = "GraphConv"
-    epochs: int = Field(default=TrainingSettings.epochs, ge=1, le=100_000, strict=True)
+    epochs: int | None = Field(default=None, ge=1, le=100_000, strict=True)
     seed: int = Field(
         default=0, ge=0, lt=2**31, strict=True
     )  # splits count up from it; scikit-learn ends at 2**32
     splits: SplitPlan = SplitPlan()
 
-    def settings(self) -> EnsembleSettings:
+    @model_validator(mode="after")
+    def _fits_the_encoder(self) -> TrainConfig:
+        if self.encoder == "molsets" and self.law is not None:
+            raise ValueError("a law belongs to encoder: diffmix")
+        if self.encoder == "diffmix" and self.convolution is not None:
+            raise ValueError("diffmix has GraphConv; convolution belongs to encoder: molsets")
+        return self
+
+    def settings(self) -> EnsembleSettings | LawSettings:
         """Return the settings of the ensemble."""
+        if self.encoder == "diffmix":
+            law = LawSettings(members=self.members)
+            training = replace(law.training, epochs=self.epochs or law.training.epochs)
+            return replace(law, encoder=replace(law.encoder, law=self.law or "vft"), training=training)
         return EnsembleSettings(
             members=self.members,
-            encoder=MolSetsSettings(convolution=self.convolution),
-            training=TrainingSettings(epochs=self.epochs),
+            encoder=MolSetsSettings(convolution=self.convolution or "GraphConv"),
+            training=TrainingSettings(epochs=self.epochs or TrainingSettings.epochs),
         )
 
 

@@ -54,16 +54,17 @@ class Scores:
     miscalibration_area: float
 
 
-def scores(target: ArrayLike, mean: ArrayLike, std: ArrayLike, interval_factor: float) -> Scores:
+def scores(target: ArrayLike, mean: ArrayLike, std: ArrayLike, interval_factor: ArrayLike) -> Scores:
     """Return the scores of Gaussian predictions.
 
     Args:
         target: `n`, measured.
         mean: `n`, predicted, in the same unit.
         std: `n`, above 0, in the same unit.
-        interval_factor: Standard deviations on either side of the mean that should hold 90 %.
+        interval_factor: Standard deviations on either side of the mean that should hold 90 %; one, or `n`.
     """
-    y, mu, sigma = (np.asarray(values, dtype=np.float64) for values in (target, mean, std))
+    given = (target, mean, std, interval_factor)
+    y, mu, sigma, factor = (np.asarray(values, dtype=np.float64) for values in given)
     z = np.abs(y - mu) / sigma
     observed = (z <= norm.ppf((1 + _LEVELS[:, None]) / 2)).mean(axis=1)
     varied = np.ptp(y) > 0 and np.ptp(mu) > 0
@@ -74,8 +75,8 @@ def scores(target: ArrayLike, mean: ArrayLike, std: ArrayLike, interval_factor: 
         pearson=float(pearsonr(y, mu).statistic) if varied else float("nan"),
         spearman=float(spearmanr(y, mu).statistic) if varied else float("nan"),
         nll=float(-norm.logpdf(y, mu, sigma).mean()),
-        coverage_90=float((z <= interval_factor).mean()),
-        width_90=float(2 * interval_factor * sigma.mean()),
+        coverage_90=float((z <= factor).mean()),
+        width_90=float((2 * factor * sigma).mean()),
         miscalibration_area=float(np.abs(observed - _LEVELS).mean()),
     )
 

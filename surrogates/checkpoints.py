@@ -1,4 +1,4 @@
-"""The model directory of an ensemble for mixtures: what its tensors and its card hold."""
+"""The model directory of an ensemble for mixtures, of either encoder: what its tensors and its card hold."""
 
 from __future__ import annotations
 
@@ -7,34 +7,44 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Discriminator, Tag
 from safetensors import SafetensorError
 from safetensors.torch import load
-from torch import Tensor
+from torch import Tensor, nn
 
 from surrogates.descriptors import descriptor_names
 from surrogates.domain import Domain
+from surrogates.encoders.diffmix import DiffMix
 from surrogates.encoders.molsets import MolSets
 from surrogates.ensemble import EnsembleSettings, MixtureEnsemble
 from surrogates.errors import InputError, Problem
 from surrogates.features import MoleculeFeatures
+from surrogates.law_ensemble import LawEnsemble, LawSettings
 from surrogates.members import Members
 from surrogates.model_directories import WEIGHTS, read_card, unreadable, write_directory
 from surrogates.prediction import Calibration
 
+MixtureModel = MixtureEnsemble | LawEnsemble
 _FEATURES = ("shift", "scale", "centre", "components")
 _DOMAIN = ("solvent_scale", "salt_scale", "mixtures", "mixture_salt", "salts")
+
+
+def _encoder(settings: Any) -> str:
+    """Return whose settings these are; only DiffMix has a law."""
+    encoder = settings["encoder"] if isinstance(settings, dict) else settings.encoder
+    return "diffmix" if "law" in (encoder if isinstance(encoder, dict) else vars(encoder)) else "molsets"
 
 
 class ScoreRow(BaseModel):
     """Scores of one model on one kind of split; `None` where a score does not exist.
 
     Attributes:
-        splits: `random` or `solvent` (each test row holds a solvent that no training row holds).
-        model: `ensemble` or `forest`.
+        splits: What no training row shares with a test row: `random`, `mixture`, `solvent`, `paper`, or how
+            much hotter the test rows are.
+        model: Which.
         repeats: Number of splits.
         mean: Of each score, over the splits.
         std: Likewise.
@@ -76,7 +86,10 @@ class ModelCard(BaseModel):
     target: str
     shift: float
     scale: float
-    settings: EnsembleSettings
+    settings: Annotated[
+        Annotated[EnsembleSettings, Tag("molsets")] | Annotated[LawSettings, Tag("diffmix")],
+        Discriminator(_encoder),
+    ]
     calibration: Calibration
     salts: tuple[str, ...]
     molality_mol_kg: tuple[float, float]
@@ -90,8 +103,8 @@ class ModelCard(BaseModel):
 
 
 def card_of(
-    ensemble: MixtureEnsemble,
-    settings: EnsembleSettings,
+    ensemble: MixtureModel,
+    settings: EnsembleSettings | LawSettings,
     data: Mapping[str, Any],
     seed: int,
     versions: Mapping[str, str],
@@ -116,7 +129,7 @@ def card_of(
     )
 
 
-def save_model(ensemble: MixtureEnsemble, card: ModelCard, directory: Path) -> None:
+def save_model(ensemble: MixtureModel, card: ModelCard, directory: Path) -> None:
     """Write a model directory, whole or not at all.
 
     Raises:
@@ -137,7 +150,7 @@ def load_card(directory: Path) -> ModelCard:
     return read_card(directory, ModelCard)
 
 
-def load_model(directory: Path) -> MixtureEnsemble:
+def load_model(directory: Path) -> MixtureModel:
     """Read a model directory.
 
     Raises:
@@ -153,7 +166,7 @@ def load_model(directory: Path) -> MixtureEnsemble:
         tensors = load(path.read_bytes())
         _check_shapes(tensors, card)
         features = MoleculeFeatures(*(tensors[f"features.{name}"] for name in _FEATURES))
-        network = MolSets(card.settings.encoder, features.width)
+        network = _network(card.settings, features.width)
         prefix = "members."
         state = {n.removeprefix(prefix): tensor for n, tensor in tensors.items() if n.startswith(prefix)}
         members = Members.of([network] * card.settings.members).with_state(state)
@@ -164,7 +177,8 @@ def load_model(directory: Path) -> MixtureEnsemble:
         raise unreadable(path, str(error)) from None
     except KeyError as error:
         raise unreadable(path, f"there is no tensor {error}") from None
-    return MixtureEnsemble(
+    fitted = LawEnsemble if isinstance(card.settings, LawSettings) else MixtureEnsemble
+    return fitted(
         members=Members(members.network, *(_detached(t) for t in (members.parameters, members.buffers))),
         features=features,
         domain=Domain(
@@ -179,6 +193,13 @@ def load_model(directory: Path) -> MixtureEnsemble:
         shift=card.shift,
         scale=card.scale,
     )
+
+
+def _network(settings: EnsembleSettings | LawSettings, width: int) -> nn.Module:
+    """Return a network of these sizes, set to predict."""
+    if isinstance(settings, LawSettings):
+        return DiffMix(settings.encoder).eval()
+    return MolSets(settings.encoder, width).eval()
 
 
 def _check_shapes(tensors: Mapping[str, Tensor], card: ModelCard) -> None:

@@ -97,22 +97,32 @@ class Speciation:
         Args:
             batch: `n` mixtures of the components.
         """
+        species, parts = self.slots(batch)
+        x = torch.zeros(len(batch), len(self.table), dtype=parts.dtype).scatter_add(1, species, parts)
+        return SpeciesBatch(x, _pairs(species, len(self.table)), batch.temperature_K)
+
+    def slots(self, batch: MixtureBatch) -> tuple[Tensor, Tensor]:
+        """Return the species of mixtures in the order of their components, and the mole fraction of each.
+
+        Args:
+            batch: `n` mixtures of the components with `k` slots for solvents.
+
+        Returns:
+            `n x (k + 2)`, int64: solvents, cation, anion; and their mole fractions, `n x (k + 2)`, 0 in
+            slots that are not used.
+        """
         weights = batch.weights
         mass = self.molar_mass.to(weights)[batch.solvents]
-        salt_free = mole_fractions(weights, mass)
         fractions = ion_fractions(
-            salt_free,
+            mole_fractions(weights, mass),
             mass,
             batch.molality[:, None],
             self.cations.to(weights)[batch.salt, None],
             self.anions.to(weights)[batch.salt, None],
         )
-        species = torch.cat(
-            [self.solvent[batch.solvents], self.cation[batch.salt, None], self.anion[batch.salt, None]], dim=1
-        )
-        parts = torch.cat([fractions.solvents, fractions.cations, fractions.anions], dim=1)
-        x = torch.zeros(len(batch), len(self.table), dtype=parts.dtype).scatter_add(1, species, parts)
-        return SpeciesBatch(x, _pairs(species, len(self.table)), batch.temperature_K)
+        ions = self.cation[batch.salt, None], self.anion[batch.salt, None]
+        species = torch.cat([self.solvent[batch.solvents], *ions], dim=1)
+        return species, torch.cat([fractions.solvents, fractions.cations, fractions.anions], dim=1)
 
 
 def _ions(smiles: str) -> tuple[str, str, float, float] | None:

@@ -1,4 +1,4 @@
-"""Which rows train and which test: at random, by mixture, by solvent."""
+"""Which rows train and which test: at random, by mixture, by solvent, by paper, by temperature."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from rdkit import Chem
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 from torch import Tensor
 
 from surrogates.errors import InputError, Problem
 from surrogates.mixture_data import MixtureData
+from surrogates.molecules import parse_smiles
 
 _OVERSHOOT = 1.5
 """A split by solvent may test up to this many times the share of rows that is asked for."""
+_STEP_K, _NEAR_K = 10.0, 2.5
+_CARBONATES_K = (233.0, 345.0)
+"""The temperatures at which models of carbonates are compared."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,7 @@ class Split:
     """Every row of a data set, in one of two parts.
 
     Attributes:
-        name: `random`, `mixture` or `solvent`: what no training row shares with a test row.
+        name: `random`, `mixture`, `solvent`, `paper`: what no training row shares with a test row; `hotter`.
         train: Indices of the rows, int64.
         test: Indices of the other rows, int64.
         seed: With which this split can be drawn again.
@@ -103,6 +108,23 @@ def solvent_splits(data: MixtureData, repeats: int, test_fraction: float = 0.2, 
     return splits
 
 
+def paper_splits(data: MixtureData) -> list[Split]:
+    """Return a split a paper, the largest first: its rows test, those of all other papers train.
+
+    Raises:
+        InputError: If the data do not say which paper a row is from, or are all from one.
+    """
+    if "paper" not in data.rows or data.rows["paper"].nunique() < 2:
+        wrong = "the rows do not say which paper they are from, or are all from one"
+        raise InputError(Problem(data.source, wrong, "Leave the splits by paper out."))
+    papers = data.rows["paper"].to_numpy()
+    splits = []
+    for seed, paper in enumerate(data.rows["paper"].value_counts(sort=True).index):
+        test = torch.from_numpy(papers == paper)
+        splits.append(Split("paper", (~test).nonzero()[:, 0], test.nonzero()[:, 0], seed))
+    return splits
+
+
 def holdouts(groups: Tensor, members: int, fraction: float, seed: int) -> Tensor:
     """Return which rows each member of an ensemble trains on; the others are its own to validate on.
 
@@ -131,3 +153,49 @@ def _holds_solvent(data: MixtureData) -> np.ndarray:
     row, slot = np.nonzero(present)
     holds[row, molecule[data.batch.solvents.numpy()[row, slot]]] = True
     return holds[:, holds.any(0)]
+
+
+def hotter_split(data: MixtureData, trained_up_to_K: float) -> Split:
+    """Return the split whose training rows are no hotter than a temperature and whose test rows all are.
+
+    Args:
+        data: The mixtures.
+        trained_up_to_K: Highest temperature of a training row.
+
+    Raises:
+        InputError: If no row is hotter, or none is not.
+    """
+    hot = data.batch.temperature_K > trained_up_to_K
+    if not 0 < int(hot.sum()) < len(data):
+        low, high = float(data.batch.temperature_K.min()), float(data.batch.temperature_K.max())
+        wrong = f"the temperatures are {low:g} to {high:g} K; {trained_up_to_K:g} K does not divide them"
+        raise InputError(Problem(data.source, wrong, "Give trained_up_to_K between them, or leave it out."))
+    return Split("hotter", (~hot).nonzero()[:, 0], hot.nonzero()[:, 0], 0)
+
+
+def tested_parts(split: Split, data: MixtureData) -> dict[str, Tensor]:
+    """Return the test rows of a split by what is told of them; a row may stand in none or in several.
+
+    Of hotter rows: those within 2.5 K of each step of 10 K above the hottest training row. Of papers: all
+    rows, and those with carbonates as the only solvents at 233 to 345 K.
+    """
+    test = split.test
+    if split.name == "hotter":
+        above = data.batch.temperature_K[test] - data.batch.temperature_K[split.train].max()
+        step = (above / _STEP_K).round() * _STEP_K
+        told = (step > 0) & ((above - step).abs() <= _NEAR_K)
+        return {f"{int(s)} K hotter": test[told & (step == s)] for s in step[told].unique().tolist()}
+    if split.name == "paper":
+        t = data.batch.temperature_K[test]
+        some = _only_carbonates(data)[test] & (t >= _CARBONATES_K[0]) & (t <= _CARBONATES_K[1])
+        return {"paper": test} | ({"paper, carbonates": test[some]} if bool(some.any()) else {})
+    return {split.name: test}
+
+
+def _only_carbonates(data: MixtureData) -> Tensor:
+    """Return which rows hold no solvent but carbonates, `n`, bool."""
+    carbonate = Chem.MolFromSmarts("[#6]OC(=O)O[#6]")
+    of_molecule = torch.tensor(
+        [parse_smiles(one.smiles).HasSubstructMatch(carbonate) for one in data.table.components]
+    )
+    return (of_molecule[data.batch.solvents] | (data.batch.weights == 0)).all(1)

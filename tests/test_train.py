@@ -14,7 +14,8 @@ import torch
 from joblib import parallel_config
 from rich.console import Console
 
-from campaigns import train
+from campaigns import judging, train
+from campaigns.judging import SHOWN
 from campaigns.train import print_scores, train_to_directory, versions
 from surrogates.calibration import scores
 from surrogates.checkpoints import ModelCard, ScoreRow, load_card
@@ -137,8 +138,8 @@ def test_a_split_that_leaves_too_few_rows_is_refused_before_anything_is_fitted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(train, "load_dataset", lambda name, data_dir: synthetic_data(24))
-    monkeypatch.setattr(train, "fit_ensemble", no_fit)
-    monkeypatch.setattr(train, "Forest", no_fit)
+    for module, name in ((train, "fit_ensemble"), (judging, "fit_ensemble"), (judging, "Forest")):
+        monkeypatch.setattr(module, name, no_fit)
     assert refusal(tmp_path) == (
         "mixtures.csv: 18 rows to train on; at least 20 are needed. Add measurements."
     )
@@ -153,14 +154,15 @@ def printed(card: ModelCard) -> str:
 def test_a_score_that_does_not_exist_is_shown_as_a_dash(tmp_path: Path) -> None:
     card, _ = trained(tmp_path, JOB.replace("random: 2", "random: 0"))
     assert printed(card) == ""
-    mean = dict.fromkeys(train.SHOWN, 0.25) | {"pearson": None}
+    mean = dict.fromkeys(SHOWN, 0.25) | {"pearson": None}
     row = ScoreRow(splits="solvent", model="forest", repeats=4, mean=mean, std=mean)
     text = printed(card.model_copy(update={"scores": (row,)}))
     assert "y: mean over splits ± standard deviation" in text
     (line,) = [line for line in text.splitlines() if "forest" in line]
     assert line.split() == [
         *("with", "an", "unseen", "solvent", "(4", "splits)", "forest"),
-        *("0.250", "±", "0.250", "0.250", "±", "0.250", "-", "±", "-"),
+        *(["0.250", "±", "0.250"] * 3),
+        *("-", "±", "-"),
         *(["0.250", "±", "0.250"] * 5),
     ]
 

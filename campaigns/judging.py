@@ -1,0 +1,165 @@
+"""A model beside its rivals on the same splits: what each says of rows that it has not seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean, pstdev
+from typing import Literal
+
+import torch
+from joblib import Parallel, delayed
+from rich.console import Console
+from torch import Tensor
+
+from campaigns.report import progress
+from surrogates.batches import MixtureBatch
+from surrogates.calibration import scores
+from surrogates.checkpoints import ScoreRow
+from surrogates.encoders.mixture_law import LawName
+from surrogates.ensemble import EnsembleSettings, fit_ensemble
+from surrogates.fingerprint_ensemble import fit_fingerprint
+from surrogates.forest import Forest
+from surrogates.law_ensemble import LawSettings, fit_law_ensemble
+from surrogates.mixture_data import MixtureData
+from surrogates.splits import Split, tested_parts
+
+Settings = EnsembleSettings | LawSettings
+Rival = Literal["forest", "fingerprint", "no-law", "no-law-log"]
+POOLED = "paper"
+"""Splits whose test rows are scored together: papers differ in size by two orders of magnitude."""
+SHOWN = {
+    "mae": "MAE",
+    "mae_mS_cm": "MAE, mS/cm",
+    "rmse": "RMSE",
+    "pearson": "Pearson",
+    "spearman": "Spearman",
+    "nll": "NLL",
+    "coverage_90": "coverage of 90 %",
+    "width_90": "its width",
+    "miscalibration_area": "miscal. area",
+}
+_LOG_CONDUCTIVITY = "log10_conductivity_S_cm"
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a model says of `n` test rows.
+
+    Attributes:
+        rows: `n`, which rows of the data.
+        mean: `n`, in the target's unit.
+        std: `n`, of a measurement.
+        interval: `n`, standard deviations on either side of the mean that hold 90 %.
+    """
+
+    rows: Tensor
+    mean: Tensor
+    std: Tensor
+    interval: Tensor
+
+
+def judge(
+    data: MixtureData,
+    splits: Sequence[Split],
+    settings: Settings,
+    beside: Sequence[Rival],
+    console: Console,
+) -> tuple[ScoreRow, ...]:
+    """Score an ensemble and its rivals on each split, as many splits at once as there are cores."""
+    said: dict[tuple[str, str], list[Words]] = {}
+    judged = Parallel(n_jobs=-1, return_as="generator")(
+        delayed(_judge_split)(data, split, settings, tuple(beside)) for split in splits
+    )
+    with progress(console, "splits", len(splits)) as told:
+        for number, (split, models) in enumerate(zip(splits, judged, strict=True), 1):
+            for model, words in models.items():
+                for part, rows in tested_parts(split, data).items():
+                    said.setdefault((part, model), []).append(_of(words, rows))
+            errors = ", ".join(f"{m} {_scored(data, w)['mae']:.3f}" for m, w in models.items())
+            console.print(f"split {number} ({split.name}), MAE: {errors}", soft_wrap=True)
+            told(number)
+    return tuple(_summed_up(data, part, model, each) for (part, model), each in said.items())
+
+
+def _judge_split(
+    data: MixtureData, split: Split, settings: Settings, beside: tuple[Rival, ...]
+) -> dict[str, Words]:
+    torch.set_num_threads(1)
+    models = {"ensemble": _ensemble(data, split, settings)}
+    for rival in beside:
+        models[rival] = _rival(rival, data, split, settings)
+    return {model: predict(split.test) for model, predict in models.items()}
+
+
+def _ensemble(data: MixtureData, split: Split, settings: Settings) -> Callable[[Tensor], Words]:
+    fitted = (
+        fit_law_ensemble(data, split.train, settings, split.seed)
+        if isinstance(settings, LawSettings)
+        else fit_ensemble(data, split.train, settings, split.seed)
+    )
+    predictor = fitted.bind(data.table)
+
+    def predict(rows: Tensor) -> Words:
+        said = predictor.predict(data.batch[rows])
+        return _words(rows, said.mean, said.std, predictor.interval_factor)
+
+    return predict
+
+
+def _rival(rival: Rival, data: MixtureData, split: Split, settings: Settings) -> Callable[[Tensor], Words]:
+    laws: Mapping[Rival, LawName] = {"no-law": "none", "no-law-log": "log"}
+    if rival in laws and isinstance(settings, LawSettings):
+        encoder = replace(settings.encoder, law=laws[rival])
+        return _ensemble(data, split, replace(settings, encoder=encoder))
+    asked: Callable[[MixtureBatch], tuple[Tensor, Tensor]]
+    if rival == "fingerprint" and isinstance(settings, LawSettings):
+        fingerprint = fit_fingerprint(data, split.train, settings, split.seed)
+        asked, factor = fingerprint.predict, fingerprint.interval_factor
+    else:
+        forest = Forest.fit(data, split.train, split.seed)
+        asked, factor = forest.predict, forest.interval_factor
+    return lambda rows: _words(rows, *asked(data.batch[rows]), factor)
+
+
+def _words(rows: Tensor, mean: Tensor, std: Tensor, factor: float) -> Words:
+    return Words(rows, mean.double(), std.double(), torch.full((len(rows),), factor, dtype=torch.float64))
+
+
+def _of(words: Words, rows: Tensor) -> Words:
+    some = torch.isin(words.rows, rows)
+    return Words(words.rows[some], words.mean[some], words.std[some], words.interval[some])
+
+
+def _scored(data: MixtureData, words: Words) -> dict[str, float]:
+    target = data.target[words.rows]
+    found = scores(target, words.mean, words.std, words.interval)
+    known = {name: float(getattr(found, name)) for name in SHOWN if hasattr(found, name)}
+    if data.target_name == _LOG_CONDUCTIVITY:
+        known["mae_mS_cm"] = float((10 ** (words.mean + 3) - 10 ** (target + 3)).abs().mean())
+    return known
+
+
+def _summed_up(data: MixtureData, part: str, model: str, each: Sequence[Words]) -> ScoreRow:
+    if part.startswith(POOLED):
+        fields = ("rows", "mean", "std", "interval")
+        each = [Words(*(torch.cat([getattr(words, name) for words in each]) for name in fields))]
+    found = [_scored(data, words) for words in each if len(words.rows)]
+    columns = {name: [one[name] for one in found] for name in SHOWN if name in found[0]}
+    return ScoreRow(
+        splits=part,
+        model=model,
+        repeats=len(found),
+        mean={name: _finite(fmean(values)) for name, values in columns.items()},
+        std={name: _finite(_spread(values)) for name, values in columns.items()},
+    )
+
+
+def _spread(values: Sequence[float]) -> float:
+    """Return the standard deviation; that of the standard library fails on NaN."""
+    return pstdev(values) if all(map(math.isfinite, values)) else math.nan
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,114 @@
+"""The baseline of DiffMix: its law on fingerprints that stand one after the other, as the file has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from surrogates.batches import MixtureBatch
+from surrogates.encoders.fingerprint import FingerprintSettings, MixFingerprint, morgan_fingerprints
+from surrogates.encoders.mixture_law import MixtureLaw
+from surrogates.law_ensemble import LawSettings
+from surrogates.law_training import check_law_trainable, distinct_rows, parts_of, train_on_property
+from surrogates.members import Members
+from surrogates.mixture_data import MixtureData
+from surrogates.prediction import Calibration
+from surrogates.species import Speciation
+
+_HIDDEN = (128, 64)
+
+
+@dataclass(frozen=True)
+class FingerprintEnsemble:
+    """A fitted ensemble, of mixtures of the molecules it was fitted with.
+
+    Attributes:
+        members: The `K` networks, each a `MixtureLaw`.
+        speciation: Of the molecules.
+        fingerprints: `u x bits`, of the species.
+        calibration: What makes the variances and the interval true.
+        shift: Mean of the target in training.
+        scale: Standard deviation of the target in training.
+    """
+
+    members: Members
+    speciation: Speciation
+    fingerprints: Tensor
+    calibration: Calibration
+    shift: float
+    scale: float
+
+    @property
+    def interval_factor(self) -> float:
+        """Standard deviations on either side of the mean that hold 90 % of measurements."""
+        return self.calibration.interval_factor
+
+    def predict(self, batch: MixtureBatch) -> tuple[Tensor, Tensor]:
+        """Return mean and standard deviation of a measurement, `n` each, in the target's unit."""
+        with torch.no_grad():
+            mean, variance = self.members.each("forward", _inputs(self.speciation, self.fingerprints, batch))
+        epistemic, aleatoric = self.calibration.apply(
+            self.scale**2 * mean.var(0), self.scale**2 * variance.mean(0)
+        )
+        return self.shift + self.scale * mean.mean(0), (epistemic + aleatoric).sqrt()
+
+
+def fit_fingerprint(data: MixtureData, rows: Tensor, settings: LawSettings, seed: int) -> FingerprintEnsemble:
+    """Fit and calibrate the baseline as `fit_law_ensemble` does its networks.
+
+    Args:
+        data: Measured mixtures; the target is log10 of the property.
+        rows: Indices of those to learn from; no other row is looked at.
+        settings: Of the law ensemble beside which it stands; the encoder's sizes have no part in it.
+        seed: Of starting weights, held-out parts and order of rows.
+
+    Raises:
+        InputError: As `fit_law_ensemble` does.
+    """
+    from surrogates.calibration import fit_calibration
+
+    check_law_trainable(data, rows, settings.members)
+    table = data.table
+    kept = rows[distinct_rows(data, rows)]
+    data = replace(
+        data,
+        batch=data.batch[kept],
+        target=data.target[kept],
+        rows=data.rows.iloc[kept.numpy()].reset_index(drop=True),
+    )
+    speciation = Speciation.of(table.components)
+    fingerprints = morgan_fingerprints(speciation.table, FingerprintSettings.bits)
+    inputs = _inputs(speciation, fingerprints, data.batch)
+    trains, calibrates = parts_of(data, settings.members, settings.holdout, seed)
+    torch.manual_seed(seed)
+    networks = [
+        MixtureLaw(settings.encoder.law, inputs.shape[1] - 1, _HIDDEN) for _ in range(2 * settings.members)
+    ]
+    for network in networks:
+        network.standardise(data.batch.temperature_K, data.target)
+
+    def outputs(learner: Members, rows: Tensor) -> tuple[Tensor, Tensor]:
+        mean, variance = learner.each("forward", inputs[rows])
+        return mean, variance
+
+    trained = train_on_property(Members.of(networks), outputs, data.target, trains, settings.training, seed)
+    count = settings.members
+    shift, scale = float(data.target.mean()), float(data.target.std())
+    with torch.no_grad():
+        mean, variance = trained[count:].each("forward", inputs[calibrates])
+    calibration = fit_calibration(
+        data.target[calibrates],
+        shift + scale * mean.mean(0).double(),
+        scale**2 * mean.var(0).double(),
+        scale**2 * variance.mean(0).double(),
+    )
+    return FingerprintEnsemble(trained[:count], speciation, fingerprints, calibration, shift, scale)
+
+
+def _inputs(speciation: Speciation, fingerprints: Tensor, batch: MixtureBatch) -> Tensor:
+    """Return fingerprints and mole fractions of solvents, cation and anion by slot, and the temperature."""
+    slots, x = speciation.slots(batch.to(torch.float32))
+    encoder = MixFingerprint(FingerprintSettings(slots=slots.shape[1]))
+    return torch.cat([encoder.mix(fingerprints, slots, x), batch.temperature_K[:, None].float()], dim=-1)
