@@ -13,8 +13,7 @@ from gpytorch.distributions import MultivariateNormal
 from torch import Tensor
 
 from surrogates.batches import MixtureBatch
-from surrogates.ensemble_predictor import EnsemblePredictor
-from surrogates.prediction import LEAST_VARIANCE
+from surrogates.prediction import LEAST_VARIANCE, MemberPredictor
 
 
 class MemberPosterior(EnsemblePosterior):
@@ -45,7 +44,7 @@ class EnsembleSurrogate(Model):
         predictor: An ensemble bound to the molecule table that the rows point into.
     """
 
-    def __init__(self, predictor: EnsemblePredictor) -> None:
+    def __init__(self, predictor: MemberPredictor) -> None:
         super().__init__()
         self.predictor = predictor
 

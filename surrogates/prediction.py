@@ -77,6 +77,17 @@ class Predictor(Protocol):
         """Return the prediction for each candidate of a batch as the space gives it, in its order."""
 
 
+class MemberPredictor(Predictor, Protocol):
+    """An ensemble bound to a table, whose members can be asked one by one, with gradients."""
+
+    @property
+    def calibration(self) -> Calibration:
+        """What makes the variances and the interval true."""
+
+    def member_outputs(self, batch: Any) -> tuple[Tensor, Tensor]:
+        """Return each member's mean and variance, uncalibrated, each `K x n`, in the target's unit."""
+
+
 class Model(Protocol):
     """A fitted model, of any molecules or elements."""
 
