@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -54,8 +54,19 @@ class EnsemblePredictor:
         mean, log_variance = outputs.unbind(1)
         return self.shift + self.scale * mean, self.scale**2 * bounded_variance(log_variance)
 
+    def double(self) -> EnsemblePredictor:
+        """Return the same predictor with float64 tensors, for gradients to be followed and checked.
+
+        Molecules are embedded already, in the precision of training; from there on all is float64.
+        """
+        state = {
+            name: tensor.double() if tensor.is_floating_point() else tensor
+            for name, tensor in self.state.items()
+        }
+        return replace(self, state=state, embedding=self.embedding.double())
+
     def predict(self, batch: MixtureBatch | MixtureProduct) -> Prediction:
-        """Return the prediction for each mixture of the batch, in its order, float32."""
+        """Return the prediction for each mixture of the batch, in its order; float32, or float64 of `double()`."""
         with torch.no_grad():
             mean, variance = self.member_outputs(batch)
             domain = self.domain

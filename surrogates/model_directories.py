@@ -6,7 +6,8 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,22 +29,29 @@ def write_directory(tensors: Mapping[str, Tensor], card: BaseModel, directory: P
     """
     check_free(directory)
     try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
-        try:
+        with written_directory(directory) as unfinished:
             save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, unfinished / WEIGHTS)
             (unfinished / CARD).write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
-            unfinished.chmod(0o755)
-            os.replace(unfinished, directory)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
     except OSError as error:
         wrong = f"the model cannot be written here: {os.strerror(error.errno or 0)}"
         raise InputError(Problem(str(directory), wrong, "Give another directory.")) from None
 
 
+@contextmanager
+def written_directory(directory: Path) -> Iterator[Path]:
+    """Give a temporary directory that becomes `directory`, new or empty, once the block has ended well."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    try:
+        yield unfinished
+        unfinished.chmod(0o755)
+        os.replace(unfinished, directory)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
 def check_free(directory: Path) -> None:
-    """Check that a model directory can be written: nothing stands there, or an empty directory.
+    """Check that a directory can be written: nothing stands there, or an empty directory.
 
     Raises:
         InputError: If something stands there, or nothing can be written there.

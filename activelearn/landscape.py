@@ -1,0 +1,239 @@
+"""Conductivity over the compositions of three solvents: its value, its gradient, and how sure the model is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Protocol, Self, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from surrogates.batches import MixtureBatch
+from surrogates.mole_fractions import IonFractions, molalities, weight_fractions
+from surrogates.molecules import Component, MoleculeTable, ion_counts, lookup
+from surrogates.prediction import Prediction
+
+TARGET = "log10_conductivity_S_cm"
+"""What the model of a landscape predicts."""
+TRACE = 1e-9
+"""Mole fraction that stands for 0: a model may leave an absent solvent out, and its slope with it."""
+_CHUNK = 4096
+"""Compositions that are computed at once, so that a fine grid does not fill the memory."""
+
+
+@runtime_checkable
+class DifferentiablePredictor(Protocol):
+    """A bound model whose mean can be differentiated with respect to the composition."""
+
+    @property
+    def target(self) -> str:
+        """Name of the target with its unit."""
+
+    @property
+    def interval_factor(self) -> float:
+        """Standard deviations on either side of the mean that hold 90 % of measurements."""
+
+    def predict(self, batch: MixtureBatch) -> Prediction:
+        """Return the prediction for each mixture, in the dtype of the predictor."""
+
+    def member_outputs(self, batch: MixtureBatch) -> tuple[Tensor, Tensor]:
+        """Return each member's mean and variance, `K x n`; gradients reach weights and molality."""
+
+    def double(self) -> Self:
+        """Return the same predictor in float64."""
+
+
+@dataclass(frozen=True)
+class TernarySystem:
+    """Three solvents with one lithium salt at a fixed mole fraction of lithium.
+
+    Attributes:
+        solvents: Three different components by the names they are shown under.
+        salt_name: Name the salt is shown under.
+        salt: The salt; its cations are lithium.
+        lithium_mole_fraction: Of the lithium ions among all species, cations and anions counted apart.
+
+    Raises:
+        ValueError: If there is no such system.
+    """
+
+    solvents: Mapping[str, Component]
+    salt_name: str
+    salt: Component
+    lithium_mole_fraction: float
+
+    def __post_init__(self) -> None:
+        if len(self.solvents) != 3 or len(set(self.solvents.values())) != 3:
+            raise ValueError(f"{', '.join(self.solvents)} came; three different solvents were expected")
+        ions = self.salt.smiles.split(".")
+        if ions.count("[Li+]") != self._ions[0]:
+            raise ValueError(f"{self.salt_name} has other cations than lithium; give a lithium salt")
+        if not 0 < self.lithium_mole_fraction < self.most_lithium:
+            raise ValueError(
+                f"lithium_mole_fraction is {self.lithium_mole_fraction:g}; with {self.salt_name} it must lie "
+                f"between 0 and {self.most_lithium:g}, where no room is left for solvents"
+            )
+
+    @property
+    def name(self) -> str:
+        """Its solvents in a word, as `PC/DMC/EC`."""
+        return "/".join(self.solvents)
+
+    @property
+    def most_lithium(self) -> float:
+        """Mole fraction of lithium in the salt alone."""
+        cations, anions = self._ions
+        return cations / (cations + anions)
+
+    @property
+    def components(self) -> tuple[Component, ...]:
+        """The solvents, then the salt."""
+        return *self.solvents.values(), self.salt
+
+    @property
+    def _ions(self) -> tuple[int, int]:
+        return ion_counts(self.salt.smiles)
+
+    def mixtures(self, table: MoleculeTable, x: Tensor, temperature_K: Tensor) -> MixtureBatch:
+        """Return the mixtures of some compositions; gradients reach `x`.
+
+        Args:
+            table: Molecules, among them those of the system.
+            x: `n x 3`, mole fractions of the solvents among themselves.
+            temperature_K: `n`, K.
+        """
+        *solvents, salt = lookup(self.components, table)
+        molar_mass = torch.tensor([part.molar_mass for part in self.solvents.values()], dtype=x.dtype)
+        cations, anions = self._ions
+        lithium = x.new_full((len(x), 1), self.lithium_mole_fraction)
+        counted = IonFractions(
+            x * (1 - self.lithium_mole_fraction / self.most_lithium), lithium, lithium * anions / cations
+        )
+        salt_free, molality = molalities(counted, molar_mass, x.new_tensor([cations]))
+        return MixtureBatch(
+            solvents=torch.stack(solvents).expand(len(x), 3),
+            weights=weight_fractions(salt_free, molar_mass),
+            salt=salt.expand(len(x)),
+            molality=molality[:, 0],
+            temperature_K=temperature_K,
+        )
+
+
+@dataclass(frozen=True)
+class Landscape:
+    """What a model says of `n` compositions of a system; all float64, conductivities in mS/cm.
+
+    Attributes:
+        x: `n x 3`, mole fractions of the solvents among themselves.
+        weights: `n x 3`, their weight fractions among themselves.
+        molality: `n`, mol salt per kg solvent.
+        temperature_K: `n`, K.
+        conductivity: `n`, 10 to the mean of the members' logarithms: the middle of the interval, in the
+            order of a screen, and no single member that strays upwards decides it.
+        std: `n`, standard deviation of a measurement, to first order in the calibrated one of the logarithm.
+        std_epistemic: `n`, the part of it from what the model does not know: how far its members differ.
+        lower_90: `n`, lower end of the interval that holds 90 % of measurements, exact in the logarithm.
+        upper_90: `n`, its upper end.
+        std_log10: `n`, standard deviation of a measurement of log10 of the conductivity.
+        gradient: `n x 3`, slope of the conductivity along each mole fraction [mS/cm per unit], within the
+            plane in which the three sum to 1 and at a fixed mole fraction of lithium: rows sum to 0.
+        in_domain: `n`, bool, whether the model knows such mixtures.
+    """
+
+    x: Tensor
+    weights: Tensor
+    molality: Tensor
+    temperature_K: Tensor
+    conductivity: Tensor
+    std: Tensor
+    std_epistemic: Tensor
+    lower_90: Tensor
+    upper_90: Tensor
+    std_log10: Tensor
+    gradient: Tensor
+    in_domain: Tensor
+
+    def __len__(self) -> int:
+        return len(self.conductivity)
+
+
+def ternary_grid(step: float) -> Tensor:
+    """Return every point of the ternary whose mole fractions are multiples of a step, edges included.
+
+    Args:
+        step: Its inverse is a whole number `p`.
+
+    Returns:
+        `(p + 1)(p + 2) / 2 x 3`, float64, rows sum to 1, in lexicographic order.
+
+    Raises:
+        ValueError: If no whole number of steps makes 1.
+    """
+    parts = round(1 / step)
+    if parts < 1 or not math.isclose(parts * step, 1):
+        raise ValueError(f"step is {step:g}; a whole number of steps must make 1")
+    first, second = torch.cartesian_prod(*[torch.arange(parts + 1)] * 2).T
+    third = parts - first - second
+    return torch.stack([first, second, third], dim=-1)[third >= 0].double() / parts
+
+
+def landscape(
+    predictor: DifferentiablePredictor,
+    table: MoleculeTable,
+    system: TernarySystem,
+    x: Tensor,
+    temperature_K: Tensor,
+) -> Landscape:
+    """Return what a model says of compositions of a system, computed in float64.
+
+    A mole fraction of 0 is taken as 1e-9, so that the slope into the ternary exists on its edges too.
+
+    Args:
+        predictor: Predicts `log10_conductivity_S_cm`; bound to `table`.
+        table: Molecules, among them those of the system.
+        system: Which solvents, which salt, how much of it.
+        x: `n x 3`, mole fractions of the solvents among themselves, rows sum to 1.
+        temperature_K: `n`, K.
+    """
+    precise = predictor.double()
+    x, temperature_K = x.double(), temperature_K.double()
+    parts = [
+        _chunk(precise, table, system, some_x, some_T)
+        for some_x, some_T in zip(x.split(_CHUNK), temperature_K.split(_CHUNK), strict=True)
+    ]
+    return Landscape(*(torch.cat([getattr(part, f.name) for part in parts]) for f in fields(Landscape)))
+
+
+def _chunk(
+    predictor: DifferentiablePredictor,
+    table: MoleculeTable,
+    system: TernarySystem,
+    x: Tensor,
+    temperature_K: Tensor,
+) -> Landscape:
+    inside = x.clamp_min(TRACE)
+    inside = (inside / inside.sum(-1, keepdim=True)).requires_grad_()
+    batch = system.mixtures(table, inside, temperature_K)
+    mean, _ = predictor.member_outputs(batch)
+    conductivity = 10 ** (mean.mean(0) + 3)
+    # A mixture's conductivity depends on its own row alone, so that one sum gives the gradients of all.
+    (gradient,) = torch.autograd.grad(conductivity.sum(), inside)
+    said = predictor.predict(batch)
+    to_first_order = math.log(10) * conductivity.detach()
+    reach = predictor.interval_factor * said.std
+    return Landscape(
+        x=x,
+        weights=batch.weights.detach(),
+        molality=batch.molality.detach(),
+        temperature_K=temperature_K,
+        conductivity=conductivity.detach(),
+        std=to_first_order * said.std,
+        std_epistemic=to_first_order * said.epistemic.sqrt(),
+        lower_90=10 ** (said.mean - reach + 3),
+        upper_90=10 ** (said.mean + reach + 3),
+        std_log10=said.std,
+        gradient=gradient - gradient.mean(-1, keepdim=True),
+        in_domain=said.in_domain,
+    )
