@@ -1,4 +1,4 @@
-"""Conductivity over the compositions of three solvents: its value, its gradient, and how sure the model is."""
+"""Conductivity over the compositions of three solvents, its gradient, and how sure the model is of it."""
 
 from __future__ import annotations
 
@@ -188,7 +188,8 @@ def landscape(
 ) -> Landscape:
     """Return what a model says of compositions of a system, computed in float64.
 
-    A mole fraction of 0 is taken as 1e-9, so that the slope into the ternary exists on its edges too.
+    For the gradient a mole fraction of 0 is taken as 1e-9, so that the slope into the ternary exists on its
+    edges too.
 
     Args:
         predictor: Predicts `log10_conductivity_S_cm`; bound to `table`.
@@ -213,27 +214,39 @@ def _chunk(
     x: Tensor,
     temperature_K: Tensor,
 ) -> Landscape:
-    inside = x.clamp_min(TRACE)
-    inside = (inside / inside.sum(-1, keepdim=True)).requires_grad_()
-    batch = system.mixtures(table, inside, temperature_K)
-    mean, _ = predictor.member_outputs(batch)
-    conductivity = 10 ** (mean.mean(0) + 3)
-    # A mixture's conductivity depends on its own row alone, so that one sum gives the gradients of all.
-    (gradient,) = torch.autograd.grad(conductivity.sum(), inside)
+    batch = system.mixtures(table, x, temperature_K)
     said = predictor.predict(batch)
-    to_first_order = math.log(10) * conductivity.detach()
+    conductivity = 10 ** (said.mean + 3)
+    to_first_order = math.log(10) * conductivity
     reach = predictor.interval_factor * said.std
     return Landscape(
         x=x,
-        weights=batch.weights.detach(),
-        molality=batch.molality.detach(),
+        weights=batch.weights,
+        molality=batch.molality,
         temperature_K=temperature_K,
-        conductivity=conductivity.detach(),
+        conductivity=conductivity,
         std=to_first_order * said.std,
         std_epistemic=to_first_order * said.epistemic.sqrt(),
         lower_90=10 ** (said.mean - reach + 3),
         upper_90=10 ** (said.mean + reach + 3),
         std_log10=said.std,
-        gradient=gradient - gradient.mean(-1, keepdim=True),
+        gradient=_gradient(predictor, table, system, x, temperature_K),
         in_domain=said.in_domain,
     )
+
+
+def _gradient(
+    predictor: DifferentiablePredictor,
+    table: MoleculeTable,
+    system: TernarySystem,
+    x: Tensor,
+    temperature_K: Tensor,
+) -> Tensor:
+    """Return the slope of the conductivity within the ternary, `n x 3`, mS/cm per unit, rows sum to 0."""
+    inside = x.clamp_min(TRACE)
+    inside = (inside / inside.sum(-1, keepdim=True)).requires_grad_()
+    members, _ = predictor.member_outputs(system.mixtures(table, inside, temperature_K))
+    conductivity = 10 ** (members.mean(0) + 3)
+    # A mixture's conductivity depends on its own row alone, so that one sum gives the gradients of all.
+    (gradient,) = torch.autograd.grad(conductivity.sum(), inside)
+    return gradient - gradient.mean(-1, keepdim=True)

@@ -96,6 +96,32 @@ def profile(
 
 
 @app.command()
+def landscape(
+    config: Annotated[
+        str, typer.Argument(help="A YAML file, or the name of a job that ships.")
+    ] = "landscape-carbonates",
+    model: Annotated[
+        str | None,
+        typer.Option(help="Model directory, or the name of a model that ships. Replaces the job's."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Directory for the results, new or empty; by default results/JOB.")
+    ] = None,
+) -> None:
+    """Map the conductivity of three solvents over their composition, with its gradient."""
+    from rich.console import Console
+
+    from campaigns.landscapes import landscape_to_directory, print_landscapes
+
+    out = out or Path("results") / Path(config).stem
+    found = landscape_to_directory(config, model, out, Console(stderr=True, highlight=False))
+    print_landscapes(found, Console(width=None if sys.stdout.isatty() else 120, highlight=False))
+    typer.echo(f"The maps: {out / 'landscape.png'}")
+    typer.echo(f"The tables: {out}/*.csv")
+    typer.echo(f"What was run: {out / 'run.json'}")
+
+
+@app.command()
 def train(
     config: Annotated[
         str, typer.Argument(help="A YAML file, or the name of a job that ships.")

@@ -66,7 +66,7 @@ class EnsemblePredictor:
         return replace(self, state=state, embedding=self.embedding.double())
 
     def predict(self, batch: MixtureBatch | MixtureProduct) -> Prediction:
-        """Return the prediction for each mixture of the batch, in its order; float32, or float64 of `double()`."""
+        """Return the prediction for each mixture of the batch, in its order, in the dtype of the tensors."""
         with torch.no_grad():
             mean, variance = self.member_outputs(batch)
             domain = self.domain

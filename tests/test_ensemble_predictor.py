@@ -76,6 +76,17 @@ def test_gradients_reach_the_amounts() -> None:
             assert (gradient != 0).any()
 
 
+def test_in_float64_it_says_the_same_to_more_digits() -> None:
+    predictor = replace(small_ensemble(), calibration=CALIBRATION).bind(DATA.table)
+    precise = predictor.double().predict(DATA.batch)
+    said = predictor.predict(DATA.batch)
+    for part in PARTS:
+        assert getattr(precise, part).dtype == torch.float64
+        torch.testing.assert_close(getattr(precise, part).float(), getattr(said, part), rtol=1e-4, atol=1e-4)
+    assert torch.equal(precise.in_domain, said.in_domain)
+    assert predictor.predict(DATA.batch).mean.dtype == torch.float32  # the other one is as it was
+
+
 def test_a_bound_model_pickles() -> None:
     predictor = small_ensemble().bind(DATA.table)
     travelled = pickle.loads(pickle.dumps(predictor))
