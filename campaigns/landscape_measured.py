@@ -58,7 +58,7 @@ class Agreement:
         rows: How many.
         mae: Mean absolute error.
         bias: Mean of predicted less measured.
-        spearman: Correlation of the ranks; nan where either is constant.
+        spearman: Correlation of the ranks; None where either is constant.
         coverage_90: Share of the rows within the model's 90 % interval.
     """
 
@@ -68,7 +68,7 @@ class Agreement:
     rows: int
     mae: float
     bias: float
-    spearman: float
+    spearman: float | None
     coverage_90: float
 
 
@@ -152,7 +152,7 @@ def agreement(measured: Measured, said: Landscape) -> Agreement:
         rows=len(y),
         mae=float(np.abs(predicted - y).mean()),
         bias=float((predicted - y).mean()),
-        spearman=float(spearmanr(y, predicted).statistic) if varied else float("nan"),
+        spearman=float(spearmanr(y, predicted).statistic) if varied else None,
         coverage_90=float(within.mean()),
     )
 

@@ -232,10 +232,10 @@ def print_landscapes(found: Landscapes, console: Console) -> None:
 
 
 def _sentence(near: Agreement) -> str:
+    ranks = "" if near.spearman is None else f"Spearman {near.spearman:.3f}, "
     return (
         f"{near.file}, {near.column}, {near.rows} rows of {near.system}: MAE {near.mae:.3g} mS/cm, "
-        f"bias {near.bias:+.3g} mS/cm, Spearman {near.spearman:.3f}, {near.coverage_90:.0%} within the "
-        "90 % interval"
+        f"bias {near.bias:+.3g} mS/cm, {ranks}{near.coverage_90:.0%} within the 90 % interval"
     )
 
 

@@ -28,7 +28,9 @@ def save_landscapes(systems: Sequence[TernarySystem], landscapes: Sequence[Lands
         landscapes: Of a grid each, edges included.
         path: Of the PNG, written whole.
     """
-    figure = Figure(figsize=(4.6 * len(systems), 7.6), layout="constrained")
+    figure = Figure(figsize=(4.6 * len(systems), 7.6))
+    margin = 0.12 / len(systems)
+    figure.subplots_adjust(left=margin, right=1 - margin, bottom=0.06, top=0.8, hspace=0.38)
     for column, (system, said) in enumerate(zip(systems, landscapes, strict=True), start=1):
         for row, (values, colours, words) in enumerate(
             (
@@ -38,14 +40,15 @@ def save_landscapes(systems: Sequence[TernarySystem], landscapes: Sequence[Lands
         ):
             ax = figure.add_subplot(2, len(systems), column + row * len(systems), axes_class=TernaryAxes)
             _map(figure, ax, system, said, values.numpy(), colours, words)
+            # Placed by hand: Matplotlib would measure all ticks several times over, for seconds.
+            ax.set_title("" if row else _title(system, said), fontsize=10, y=1.22)
             if row == 0:
                 _arrows(ax, said)
                 best = said.x[said.conductivity.argmax()].numpy()
                 ax.plot(*best[:, None], "*", color="C3", ms=12, clip_on=False, zorder=9)
-                ax.set_title(_title(system, said), fontsize=10, pad=22)
-    words = "arrows: gradient within the ternary; star: highest conductivity on the grid"
+    words = "arrows: gradient within the ternary\nstar: highest conductivity on the grid"
     if any(_is_mixed(said) for said in landscapes):
-        words += "; hatched: not in the model's domain"
+        words += "\nhatched: not in the model's domain"
     figure.suptitle(words, fontsize=9)
     with written_whole(path) as temporary:
         figure.savefig(temporary, format="png", dpi=100)
@@ -62,7 +65,8 @@ def _map(
 ) -> None:
     corners = said.x.numpy().T
     levels = MaxNLocator(12).tick_values(values.min(), values.max())
-    image = ax.tricontourf(*corners, values, levels=levels, cmap=colours)
+    # Not a rounding error above the last level, where no colour would stand.
+    image = ax.tricontourf(*corners, values.clip(levels[0], levels[-1]), levels=levels, cmap=colours)
     figure.colorbar(image, ax=ax, label=words, shrink=0.6, pad=0.12)
     if _is_mixed(said):
         unknown = 1.0 - said.in_domain.numpy()
@@ -73,17 +77,23 @@ def _map(
 
 
 def _arrows(ax: Any, said: Landscape) -> None:
-    """Draw the gradient on a coarser grid; the longest arrow reaches to the next one."""
+    """Draw the gradient on a coarser grid inside; the longest arrow reaches to the next one."""
     x = said.x.numpy()
     parts = round(1 / x[x > 0].min())
     every = max(1, parts // ARROWS)
-    is_shown = (np.rint(x[:, :2] * parts) % every == 0).all(1)
+    is_shown = (np.rint(x[:, :2] * parts) % every == 0).all(1) & (x > 0).all(1)
     gradient = said.gradient.numpy()[is_shown]
-    longest = np.abs(gradient).max()
+    longest = np.abs(gradient).max(initial=0)
     if longest > 0:
         steps = gradient * every / (parts * longest)
         ax.quiver(
-            *x[is_shown].T, *steps.T, angles="xy", scale_units="xy", scale=1, width=0.005, color="black"
+            *x[is_shown].T,
+            *steps.T,
+            angles="xy",
+            scale_units="xy",
+            scale=1,
+            width=0.005,
+            color="black",
         )
 
 

@@ -10,7 +10,15 @@ from pydantic import BaseModel
 from safetensors.torch import load_file
 
 from surrogates.errors import InputError
-from surrogates.model_directories import CARD, WEIGHTS, check_free, model_hash, read_card, write_directory
+from surrogates.model_directories import (
+    CARD,
+    WEIGHTS,
+    check_free,
+    model_hash,
+    read_card,
+    write_directory,
+    written_directory,
+)
 
 
 class Card(BaseModel):
@@ -55,6 +63,18 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pyte
         "Give another directory."
     )
     assert not list(tmp_path.iterdir())
+
+
+def test_a_block_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), written_directory(tmp_path / "out") as unfinished:
+        (unfinished / "half.csv").write_text("1,")
+        1 / 0
+    assert not list(tmp_path.iterdir())
+    with written_directory(tmp_path / "out") as unfinished:
+        (unfinished / "whole.csv").write_text("1,2")
+        assert not (tmp_path / "out").exists()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["whole.csv"]
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o755
 
 
 def test_the_hash_sees_every_byte(saved: Path) -> None:
