@@ -82,11 +82,12 @@ def test_the_star_stands_at_the_peak_and_arrows_point_to_it(tmp_path: Path, draw
 
 def test_the_colours_cover_all_values(tmp_path: Path, drawn: list[Figure]) -> None:
     save_landscapes([SYSTEM], [said()], tmp_path / "landscape.png")
-    levels = drawn[0].axes[0].collections[0].levels
-    values = said().conductivity
+    colours = drawn[0].axes[0].collections[0]
+    levels, values = colours.levels, said().conductivity
     assert values.max().item() == pytest.approx(HIGHEST)
     assert levels[0] - 1e-9 <= values.min() < levels[1]
     assert levels[-2] < values.max() <= levels[-1] + 1e-9
+    assert levels[0] <= colours.zmin <= colours.zmax <= levels[-1]  # 20 and a rounding error would be blank
 
 
 def test_what_is_all_unknown_says_so(tmp_path: Path, drawn: list[Figure]) -> None:
