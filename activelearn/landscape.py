@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Protocol, Self, runtime_checkable
 
 import torch
@@ -12,8 +13,9 @@ from torch import Tensor
 
 from surrogates.batches import MixtureBatch
 from surrogates.mole_fractions import IonFractions, molalities, weight_fractions
-from surrogates.molecules import Component, MoleculeTable, ion_counts, lookup
+from surrogates.molecules import Component, MoleculeTable, lookup
 from surrogates.prediction import Prediction
+from surrogates.species import Speciation
 
 TARGET = "log10_conductivity_S_cm"
 """What the model of a landscape predicts."""
@@ -67,9 +69,13 @@ class TernarySystem:
     def __post_init__(self) -> None:
         if len(self.solvents) != 3 or len(set(self.solvents.values())) != 3:
             raise ValueError(f"{', '.join(self.solvents)} came; three different solvents were expected")
-        ions = self.salt.smiles.split(".")
-        if ions.count("[Li+]") != self._ions[0]:
-            raise ValueError(f"{self.salt_name} has other cations than lithium; give a lithium salt")
+        salts = [name for name, count in zip(self.solvents, self._species.cations[:3], strict=True) if count]
+        if salts:
+            raise ValueError(f"{salts[0]} is made of ions; three solvents without were expected")
+        if 0 in self._ions:
+            raise ValueError(f"{self.salt_name} is not made of ions; give a lithium salt")
+        if "[Li+]" not in self.salt.smiles.split("."):
+            raise ValueError(f"{self.salt_name} has another cation than lithium; give a lithium salt")
         if not 0 < self.lithium_mole_fraction < self.most_lithium:
             raise ValueError(
                 f"lithium_mole_fraction is {self.lithium_mole_fraction:g}; with {self.salt_name} it must lie "
@@ -93,8 +99,13 @@ class TernarySystem:
         return *self.solvents.values(), self.salt
 
     @property
-    def _ions(self) -> tuple[int, int]:
-        return ion_counts(self.salt.smiles)
+    def _ions(self) -> tuple[float, float]:
+        """Cations and anions in a formula unit of the salt."""
+        return float(self._species.cations[-1]), float(self._species.anions[-1])
+
+    @cached_property
+    def _species(self) -> Speciation:
+        return Speciation.of(self.components)
 
     def mixtures(self, table: MoleculeTable, x: Tensor, temperature_K: Tensor) -> MixtureBatch:
         """Return the mixtures of some compositions; gradients reach `x`.

@@ -77,19 +77,6 @@ def molar_mass(smiles: str) -> float:
     return float(Descriptors.MolWt(mol)) - caps  # type: ignore[attr-defined]  # made at import: no stub
 
 
-@cache
-def ion_counts(smiles: str) -> tuple[int, int]:
-    """Return the cations and the anions in a formula unit: 1 and 1 of LiPF6, 2 and 1 of Li2SO4.
-
-    Raises:
-        InvalidMolecule: If RDKit cannot read the SMILES, or it is not made of ions alone, both kinds.
-    """
-    charges = [Chem.GetFormalCharge(ion) for ion in Chem.GetMolFrags(parse_smiles(smiles), asMols=True)]
-    if 0 in charges or not min(charges) < 0 < max(charges):
-        raise InvalidMolecule(f"{smiles!r} is not made of cations and anions")
-    return sum(charge > 0 for charge in charges), sum(charge < 0 for charge in charges)
-
-
 @dataclass(frozen=True)
 class Component:
     """A solvent or salt as it stands in a mixture.

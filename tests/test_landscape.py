@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -20,10 +21,13 @@ from activelearn.landscape import (
     ternary_grid,
 )
 from campaigns.screen import choose_model
+from surrogates.encoders.diffmix import DiffMixSettings, GraphSettings
+from surrogates.law_ensemble import LawEnsemble, LawSettings, fit_law_ensemble
 from surrogates.mole_fractions import ion_fractions
 from surrogates.molecules import Component, MoleculeTable
+from surrogates.training import TrainingSettings
 from tests.fake_landscape import APART, CURVATURE, HIGHEST, LIPF6, PEAK, FakeModel, solvents
-from tests.synthetic_mixtures import SOLVENTS, small_ensemble
+from tests.synthetic_mixtures import SOLVENTS, small_ensemble, synthetic_data
 
 SYSTEM = TernarySystem(solvents("PC", "DMC", "EC"), "LiPF6", LIPF6, 0.08)
 TABLE = MoleculeTable.build(SYSTEM.components)
@@ -33,11 +37,23 @@ ALONG = torch.tensor([[1.0, -1.0, 0.0], [1.0, 1.0, -2.0]], dtype=torch.float64)
 
 
 @cache
+def small_law_ensemble() -> LawEnsemble:
+    settings = LawSettings(
+        members=2,
+        encoder=DiffMixSettings(graph=GraphSettings(hidden=8, molecule=4), pooled=4, pair=8, mix=(16,)),
+        training=TrainingSettings(epochs=3, batch_size=16),
+    )
+    data = replace(synthetic_data(), target_name="log10_y")
+    return fit_law_ensemble(data, torch.arange(60), settings, seed=0)
+
+
+@cache
 def bound(name: str) -> tuple[DifferentiablePredictor, MoleculeTable, TernarySystem]:
-    """Return a model bound to a system: `analytic`, `small` (two members of few weights) or `shipped`."""
-    if name == "small":
+    """Return a model bound to a system: `analytic`, two of few weights and little training, or `shipped`."""
+    if name in ("small", "law"):
         table = MoleculeTable.build(KNOWN.components)
-        return small_ensemble().bind(table), table, KNOWN
+        model = small_ensemble() if name == "small" else small_law_ensemble()
+        return model.bind(table), table, KNOWN
     model = FakeModel() if name == "analytic" else choose_model(None).model
     predictor = model.bind(TABLE)
     assert isinstance(predictor, DifferentiablePredictor)
@@ -98,7 +114,7 @@ def test_mixtures_hold_the_lithium_that_is_asked(x: Tensor, lithium: float, salt
     assert counted.anions.item() == pytest.approx(lithium * anions / cations)
 
 
-@pytest.mark.parametrize("name", ["analytic", "small", "shipped"])
+@pytest.mark.parametrize("name", ["analytic", "small", "law", "shipped"])
 @given(x=compositions())
 def test_gradients_agree_with_finite_differences(name: str, x: Tensor) -> None:
     step = 1e-6
@@ -111,7 +127,7 @@ def test_gradients_agree_with_finite_differences(name: str, x: Tensor) -> None:
     assert abs(float(gradient.sum())) <= 1e-9 * scale
 
 
-@pytest.mark.parametrize("name", ["analytic", "small", "shipped"])
+@pytest.mark.parametrize("name", ["analytic", "small", "law", "shipped"])
 def test_the_slope_into_the_ternary_exists_on_its_edges(name: str) -> None:
     edge = torch.tensor([[0.0, 0.7, 0.3], [0.6, 0.4, 0.0], [0.0, 1.0, 0.0]], dtype=torch.float64)
     inwards = torch.tensor([[1.0, -1.0, 0.0], [0.0, -1.0, 1.0], [1.0, -2.0, 1.0]], dtype=torch.float64)
@@ -184,7 +200,7 @@ def test_what_is_said_does_not_depend_on_how_many_are_asked(monkeypatch: pytest.
             ("PC", "DMC", "EC"),
             "[Na+].[Cl-]",
             0.1,
-            "salt has other cations than lithium; give a lithium salt",
+            "salt has another cation than lithium; give a lithium salt",
         ),
         (
             ("PC", "DMC", "EC"),
@@ -193,7 +209,13 @@ def test_what_is_said_does_not_depend_on_how_many_are_asked(monkeypatch: pytest.
             "lithium_mole_fraction is 0.5; with salt it must lie between 0 and 0.5, where no room is left "
             "for solvents",
         ),
-        (("PC", "DMC", "EC"), "O=C1OCCO1", 0.1, "'O=C1OCCO1' is not made of cations and anions"),
+        (
+            ("PC", "LiFSI", "EC"),
+            LIPF6.smiles,
+            0.1,
+            "LiFSI is made of ions; three solvents without were expected",
+        ),
+        (("PC", "DMC", "EC"), "O=C1OCCO1", 0.1, "salt is not made of ions; give a lithium salt"),
     ],
 )
 def test_what_is_no_system_is_refused(

@@ -88,13 +88,13 @@ systems, temperature_K.""",
         ),
         (
             "systems:\n  - {solvents: [PC, DMC, EC], salt: '[Na+].[Cl-]', lithium_mole_fraction: 0.1}",
-            'job.yaml, key "systems[item 1]": [Cl-].[Na+] has other cations than lithium; give a lithium '
-            "salt. Correct the values.",
+            'job.yaml, key "systems[item 1]": [Cl-].[Na+] has another cation than lithium; give a '
+            "lithium salt. Correct the values.",
         ),
         (
             "systems:\n  - {solvents: [PC, DMC, EC], salt: FEC, lithium_mole_fraction: 0.1}",
-            "job.yaml, key \"systems[item 1]\": 'O=C1OCC(F)O1' is not made of cations and anions. Correct "
-            "the values.",
+            'job.yaml, key "systems[item 1]": FEC is not made of ions; give a lithium salt. Correct the '
+            "values.",
         ),
     ],
 )

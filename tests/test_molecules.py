@@ -14,7 +14,6 @@ from surrogates.molecules import (
     InvalidMolecule,
     MoleculeTable,
     canonical_smiles,
-    ion_counts,
     is_polymer,
     lookup,
     molar_mass,
@@ -154,22 +153,3 @@ def test_a_cap_that_is_no_end_is_refused(smiles: str, found: str) -> None:
     assert str(caught.value) == (
         f"'{smiles}' holds {found}; the end of a repeat unit has one bond and no charge"
     )
-
-
-@pytest.mark.parametrize(
-    ("smiles", "counts"),
-    [
-        ("F[P-](F)(F)(F)(F)F.[Li+]", (1, 1)),
-        ("[Li+].[Li+].O=S(=O)([O-])[O-]", (2, 1)),
-        ("[Mg+2].[Cl-].[Cl-]", (1, 2)),
-    ],
-)
-def test_ions_are_counted(smiles: str, counts: tuple[int, int]) -> None:
-    assert ion_counts(smiles) == counts
-
-
-@pytest.mark.parametrize("smiles", ["O=C1OCCO1", "[Li+].[Cl-].O", "[Li+]", "[Cl-].[Cl-]"])
-def test_what_is_not_made_of_both_ions_has_no_counts(smiles: str) -> None:
-    with pytest.raises(InvalidMolecule) as caught:
-        ion_counts(smiles)
-    assert str(caught.value) == f"'{smiles}' is not made of cations and anions"
