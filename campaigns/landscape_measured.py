@@ -111,12 +111,8 @@ def read_measured(
     check_units(units, cells.columns, found)
     found.stop()
     found = Findings(table.file, {**columns, **headers})
-    x = np.stack([numbers(cells[name], units.get(name), found) for name in own.values()], axis=1)
+    x = _mole_fractions(cells[list(own.values())], units, found)
     total = x.sum(1)
-    is_off = np.abs(total - 1) > SUM_TOLERANCE + 1e-9  # not where a cell is bad: the sum is nan there
-    for row, of_row in zip(cells.index[is_off], total[is_off], strict=True):
-        wrong = f"the mole fractions sum to {of_row:.4g}; expected 1 to within {SUM_TOLERANCE:g}"
-        found.row(int(row), list(own.values()), wrong, "Correct the row.")
     conductivity = numbers(cells[_VALUE], units.get(_VALUE), found)
     temperature = np.full(len(cells), temperature_K)
     if _TEMPERATURE in cells:
@@ -138,6 +134,18 @@ def read_measured(
         conductivity=conductivity,
         report=tuple(report),
     )
+
+
+def _mole_fractions(cells: pd.DataFrame, units: Mapping[str, str], found: Findings) -> Floats:
+    """Return the columns as numbers, `n x 3`, and note rows that do not sum to 1."""
+    names = [str(name) for name in cells]
+    x: Floats = np.stack([numbers(cells[name], units.get(name), found) for name in names], axis=1)
+    total = x.sum(1)
+    is_off = np.abs(total - 1) > SUM_TOLERANCE + 1e-9  # not where a cell is bad: the sum is nan there
+    for row, of_row in zip(cells.index[is_off], total[is_off], strict=True):
+        wrong = f"the mole fractions sum to {of_row:.4g}; expected 1 to within {SUM_TOLERANCE:g}"
+        found.row(int(row), names, wrong, "Correct the row.")
+    return x
 
 
 def agreement(measured: Measured, said: Landscape) -> Agreement:
