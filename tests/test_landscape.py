@@ -117,7 +117,7 @@ def test_mixtures_hold_the_lithium_that_is_asked(x: Tensor, lithium: float, salt
 @pytest.mark.parametrize("name", ["analytic", "small", "law", "shipped"])
 @given(x=compositions())
 def test_gradients_agree_with_finite_differences(name: str, x: Tensor) -> None:
-    step = 1e-6
+    step = 1e-7  # short, so that a kink of a rectifier, where there is no gradient, hardly lies within
     there = torch.cat([x + step * ALONG, x - step * ALONG])
     ahead, behind = at(there, name).conductivity.chunk(2)
     gradient = at(x, name).gradient[0]
