@@ -14,7 +14,7 @@ from torch import Tensor
 from surrogates.batches import MixtureBatch
 from surrogates.mole_fractions import IonFractions, molalities, weight_fractions
 from surrogates.molecules import Component, MoleculeTable, lookup
-from surrogates.prediction import Prediction
+from surrogates.prediction import MemberPredictor
 from surrogates.species import Speciation
 
 TARGET = "log10_conductivity_S_cm"
@@ -26,22 +26,8 @@ _CHUNK = 4096
 
 
 @runtime_checkable
-class DifferentiablePredictor(Protocol):
-    """A bound model whose mean can be differentiated with respect to the composition."""
-
-    @property
-    def target(self) -> str:
-        """Name of the target with its unit."""
-
-    @property
-    def interval_factor(self) -> float:
-        """Standard deviations on either side of the mean that hold 90 % of measurements."""
-
-    def predict(self, batch: MixtureBatch) -> Prediction:
-        """Return the prediction for each mixture, in the dtype of the predictor."""
-
-    def member_outputs(self, batch: MixtureBatch) -> tuple[Tensor, Tensor]:
-        """Return each member's mean and variance, `K x n`; gradients reach weights and molality."""
+class DifferentiablePredictor(MemberPredictor, Protocol):
+    """A bound ensemble whose gradients can be had in float64."""
 
     def double(self) -> Self:
         """Return the same predictor in float64."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from surrogates.batches import MixtureBatch
 from surrogates.chemicals import resolve
 from surrogates.molecules import Component, MoleculeTable
-from surrogates.prediction import Prediction
+from surrogates.prediction import Calibration, Prediction
 
 LIPF6 = Component.of(resolve("LiPF6"))
 PEAK = (0.1, 0.6, 0.3)
@@ -34,7 +34,11 @@ class FakePredictor:
 
     molar_mass: Tensor
     target: str = "log10_conductivity_S_cm"
-    interval_factor: float = 1.5
+    calibration: Calibration = Calibration(1.0, 1.0, 1.0, 1.5, "")
+
+    @property
+    def interval_factor(self) -> float:
+        return self.calibration.interval_factor
 
     def member_outputs(self, batch: MixtureBatch) -> tuple[Tensor, Tensor]:
         moles = batch.weights / self.molar_mass[batch.solvents]

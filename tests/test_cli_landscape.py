@@ -66,13 +66,7 @@ def test_table_s2_is_compared_in_both_columns(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (
-            ["landscape-carbonate"],
-            'job "landscape-carbonate": no bundled job has this name; there are drx-high-entropy, drx-lmof, '
-            "drxnet-distilled, electrolytes, landscape-carbonates, molsets-conductivity. Did you mean "
-            '"landscape-carbonates"? To name a file of your own, give its path: landscape-carbonate.yaml or '
-            "./landscape-carbonate.",
-        ),
+        (["nowhere/job.yaml"], "nowhere/job.yaml: there is no such file. Check the path."),
         (
             ["--model", "molset-conductivity"],
             "molset-conductivity/card.json: cannot be read as part of a model: No such file or directory. "
