@@ -17,6 +17,7 @@ PEAK = (0.1, 0.6, 0.3)
 HIGHEST = 20.0
 CURVATURE = 4.0
 APART = 0.02
+CALIBRATION = Calibration(1.0, 1.0, 1.0, 1.5, "")
 
 
 def solvents(*names: str) -> dict[str, Component]:
@@ -34,7 +35,7 @@ class FakePredictor:
 
     molar_mass: Tensor
     target: str = "log10_conductivity_S_cm"
-    calibration: Calibration = Calibration(1.0, 1.0, 1.0, 1.5, "")
+    calibration: Calibration = CALIBRATION
 
     @property
     def interval_factor(self) -> float:
