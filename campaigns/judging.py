@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, pstdev
 from typing import Literal
@@ -14,10 +14,8 @@ from rich.console import Console
 from torch import Tensor
 
 from campaigns.report import progress
-from surrogates.batches import MixtureBatch
 from surrogates.calibration import scores
 from surrogates.checkpoints import ScoreRow
-from surrogates.encoders.mixture_law import LawName
 from surrogates.ensemble import EnsembleSettings, fit_ensemble
 from surrogates.fingerprint_ensemble import fit_fingerprint
 from surrogates.forest import Forest
@@ -67,7 +65,21 @@ def judge(
     beside: Sequence[Rival],
     console: Console,
 ) -> tuple[ScoreRow, ...]:
-    """Score an ensemble and its rivals on each split, as many splits at once as there are cores."""
+    """Score an ensemble and its rivals on each split, as many splits at once as there are cores.
+
+    Args:
+        data: Measured mixtures.
+        splits: Which rows train and which test; those by paper are scored as one.
+        settings: Of the ensemble.
+        beside: Its rivals; those but the forest stand beside a law ensemble only.
+        console: Where progress is shown.
+
+    Returns:
+        A row for each model on each part of the test rows that is told.
+
+    Raises:
+        InputError: If the ensemble or a rival cannot be fitted to the training rows of a split.
+    """
     said: dict[tuple[str, str], list[Words]] = {}
     judged = Parallel(n_jobs=-1, return_as="generator")(
         delayed(_judge_split)(data, split, settings, tuple(beside)) for split in splits
@@ -109,18 +121,16 @@ def _ensemble(data: MixtureData, split: Split, settings: Settings) -> Callable[[
 
 
 def _rival(rival: Rival, data: MixtureData, split: Split, settings: Settings) -> Callable[[Tensor], Words]:
-    laws: Mapping[Rival, LawName] = {"no-law": "none", "no-law-log": "log"}
-    if rival in laws and isinstance(settings, LawSettings):
-        encoder = replace(settings.encoder, law=laws[rival])
-        return _ensemble(data, split, replace(settings, encoder=encoder))
-    asked: Callable[[MixtureBatch], tuple[Tensor, Tensor]]
-    if rival == "fingerprint" and isinstance(settings, LawSettings):
-        fingerprint = fit_fingerprint(data, split.train, settings, split.seed)
-        asked, factor = fingerprint.predict, fingerprint.interval_factor
-    else:
+    if rival == "forest":
         forest = Forest.fit(data, split.train, split.seed)
-        asked, factor = forest.predict, forest.interval_factor
-    return lambda rows: _words(rows, *asked(data.batch[rows]), factor)
+        return lambda rows: _words(rows, *forest.predict(data.batch[rows]), forest.interval_factor)
+    if not isinstance(settings, LawSettings):
+        raise ValueError(f"{rival} stands beside a law ensemble only")
+    if rival == "fingerprint":
+        known = fit_fingerprint(data, split.train, settings, split.seed)
+        return lambda rows: _words(rows, *known.predict(data.batch[rows]), known.interval_factor)
+    encoder = replace(settings.encoder, law="none" if rival == "no-law" else "log")
+    return _ensemble(data, split, replace(settings, encoder=encoder))
 
 
 def _words(rows: Tensor, mean: Tensor, std: Tensor, factor: float) -> Words:
@@ -142,17 +152,18 @@ def _scored(data: MixtureData, words: Words) -> dict[str, float]:
 
 
 def _summed_up(data: MixtureData, part: str, model: str, each: Sequence[Words]) -> ScoreRow:
-    if part.startswith(POOLED):
+    repeats, is_pooled = len(each), part.startswith(POOLED)
+    if is_pooled:
         fields = ("rows", "mean", "std", "interval")
         each = [Words(*(torch.cat([getattr(words, name) for words in each]) for name in fields))]
-    found = [_scored(data, words) for words in each if len(words.rows)]
+    found = [_scored(data, words) for words in each]
     columns = {name: [one[name] for one in found] for name in SHOWN if name in found[0]}
     return ScoreRow(
         splits=part,
         model=model,
-        repeats=len(found),
+        repeats=repeats,
         mean={name: _finite(fmean(values)) for name, values in columns.items()},
-        std={name: _finite(_spread(values)) for name, values in columns.items()},
+        std={name: None if is_pooled else _finite(_spread(values)) for name, values in columns.items()},
     )
 
 

@@ -22,6 +22,7 @@ from surrogates.datasets import dataset, load_dataset
 from surrogates.ensemble import check_trainable, fit_ensemble
 from surrogates.errors import InputError, Problem
 from surrogates.law_ensemble import LawSettings, fit_law_ensemble
+from surrogates.law_training import check_law_trainable
 from surrogates.mixture_data import MixtureData
 from surrogates.model_directories import check_free
 from surrogates.splits import (
@@ -63,10 +64,11 @@ def train_to_directory(job: str, out: Path, data_dir: Path | None, console: Cons
         console.print(line, markup=False, soft_wrap=True)
     settings = config.settings()
     everything = torch.arange(len(data))
-    check_trainable(data, everything, settings.members)
+    check = check_law_trainable if isinstance(settings, LawSettings) else check_trainable
+    check(data, everything, settings.members)
     splits = list(_splits(data, config.splits, config.seed, console))
     for split in splits:
-        check_trainable(data, split.train, settings.members)
+        check(data, split.train, settings.members)
     rows = judge(data, splits, settings, config.beside, console)
     torch.set_num_threads(1)  # as on the splits: the numbers do not depend on the machine's cores
     with progress(console, "epochs of the final fit", settings.training.epochs) as told:

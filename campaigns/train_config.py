@@ -74,8 +74,8 @@ class TrainConfig(BaseModel):
         encoder: `molsets`, or `diffmix`, which says how the logarithm of a property depends on temperature.
         law: Of `diffmix`, see `MixtureLaw`.
         convolution: Of `molsets`.
-        beside: What else is judged on the same splits: the forest; `without law` (`none`) and `logarithm
-            without law` (`log`), which are DiffMix without its law, and `fingerprint`.
+        beside: What else is judged on the same splits: `forest`; of `diffmix` also `no-law` and `no-law-log`,
+            which are DiffMix with `law: none` and `law: log`, and `fingerprint`.
         members: Of the ensemble.
         epochs: Passes over the rows; by default the encoder's.
         seed: Of everything.
@@ -101,6 +101,11 @@ class TrainConfig(BaseModel):
     def _fits_the_encoder(self) -> TrainConfig:
         if self.encoder == "molsets" and self.law is not None:
             raise ValueError("a law belongs to encoder: diffmix")
+        theirs = [rival for rival in self.beside if rival != "forest"]
+        if self.encoder == "molsets" and theirs:
+            raise ValueError(
+                f"beside: {', '.join(theirs)} belongs to encoder: diffmix; molsets has the forest"
+            )
         if self.encoder == "diffmix" and self.convolution is not None:
             raise ValueError("diffmix has GraphConv; convolution belongs to encoder: molsets")
         return self

@@ -6,7 +6,7 @@ field uses, chosen to be as many:
 | columns | feature |
 |---|---|
 | 0 to 43 | element, one of `ELEMENTS`, else the last |
-| 44 to 54 | neighbours, 0 to 10 |
+| 44 to 54 | neighbours, 0 to 9, else the last |
 | 55 to 60 | formal charge, -2 to 2, else the last |
 | 61 to 66 | hydrogens, 0 to 4, else the last |
 | 67 to 74 | valence, 0 to 6, else the last |

@@ -33,9 +33,10 @@ _DOMAIN = ("solvent_scale", "salt_scale", "mixtures", "mixture_salt", "salts")
 
 
 def _encoder(settings: Any) -> str:
-    """Return whose settings these are; only DiffMix has a law."""
-    encoder = settings["encoder"] if isinstance(settings, dict) else settings.encoder
-    return "diffmix" if "law" in (encoder if isinstance(encoder, dict) else vars(encoder)) else "molsets"
+    """Return whose settings these are, read or made; only DiffMix has a law."""
+    encoder = settings.get("encoder") if isinstance(settings, dict) else getattr(settings, "encoder", None)
+    has_law = "law" in encoder if isinstance(encoder, dict) else hasattr(encoder, "law")
+    return "diffmix" if has_law else "molsets"
 
 
 class ScoreRow(BaseModel):
@@ -173,7 +174,7 @@ def load_model(directory: Path) -> MixtureModel:
         domain: dict[str, Tensor] = {name: tensors[f"domain.{name}"] for name in _DOMAIN}
     except OSError as error:
         raise unreadable(path, os.strerror(error.errno or 0)) from None
-    except (SafetensorError, RuntimeError, ValueError) as error:
+    except (SafetensorError, RuntimeError, ValueError, TypeError, IndexError) as error:
         raise unreadable(path, str(error)) from None
     except KeyError as error:
         raise unreadable(path, f"there is no tensor {error}") from None

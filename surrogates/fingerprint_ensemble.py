@@ -28,6 +28,7 @@ class FingerprintEnsemble:
         members: The `K` networks, each a `MixtureLaw`.
         speciation: Of the molecules.
         fingerprints: `u x bits`, of the species.
+        slots: Which slots of `Speciation.slots` the networks read.
         calibration: What makes the variances and the interval true.
         shift: Mean of the target in training.
         scale: Standard deviation of the target in training.
@@ -36,6 +37,7 @@ class FingerprintEnsemble:
     members: Members
     speciation: Speciation
     fingerprints: Tensor
+    slots: Tensor
     calibration: Calibration
     shift: float
     scale: float
@@ -46,9 +48,14 @@ class FingerprintEnsemble:
         return self.calibration.interval_factor
 
     def predict(self, batch: MixtureBatch) -> tuple[Tensor, Tensor]:
-        """Return mean and standard deviation of a measurement, `n` each, in the target's unit."""
+        """Return mean and standard deviation of a measurement, `n` each, in the target's unit.
+
+        Args:
+            batch: `n` mixtures of the molecules it was fitted with.
+        """
         with torch.no_grad():
-            mean, variance = self.members.each("forward", _inputs(self.speciation, self.fingerprints, batch))
+            inputs = _inputs(self.speciation, self.fingerprints, self.slots, batch)
+            mean, variance = self.members.each("forward", inputs)
         epistemic, aleatoric = self.calibration.apply(
             self.scale**2 * mean.var(0), self.scale**2 * variance.mean(0)
         )
@@ -80,7 +87,8 @@ def fit_fingerprint(data: MixtureData, rows: Tensor, settings: LawSettings, seed
     )
     speciation = Speciation.of(table.components)
     fingerprints = morgan_fingerprints(speciation.table, FingerprintSettings.bits)
-    inputs = _inputs(speciation, fingerprints, data.batch)
+    slots = _used_slots(speciation, data.batch)
+    inputs = _inputs(speciation, fingerprints, slots, data.batch)
     trains, calibrates = parts_of(data, settings.members, settings.holdout, seed)
     torch.manual_seed(seed)
     networks = [
@@ -104,11 +112,19 @@ def fit_fingerprint(data: MixtureData, rows: Tensor, settings: LawSettings, seed
         scale**2 * mean.var(0).double(),
         scale**2 * variance.mean(0).double(),
     )
-    return FingerprintEnsemble(trained[:count], speciation, fingerprints, calibration, shift, scale)
+    return FingerprintEnsemble(trained[:count], speciation, fingerprints, slots, calibration, shift, scale)
 
 
-def _inputs(speciation: Speciation, fingerprints: Tensor, batch: MixtureBatch) -> Tensor:
+def _used_slots(speciation: Speciation, batch: MixtureBatch) -> Tensor:
+    """Return the slots in which something stands, and the first of each component, int64."""
+    _, x = speciation.slots(batch)
+    used = (x > 0).any(0)
+    used[:: speciation.parts.shape[1]] = True
+    return used.nonzero()[:, 0]
+
+
+def _inputs(speciation: Speciation, fingerprints: Tensor, slots: Tensor, batch: MixtureBatch) -> Tensor:
     """Return fingerprints and mole fractions of solvents, cation and anion by slot, and the temperature."""
-    slots, x = speciation.slots(batch.to(torch.float32))
-    encoder = MixFingerprint(FingerprintSettings(slots=slots.shape[1]))
-    return torch.cat([encoder.mix(fingerprints, slots, x), batch.temperature_K[:, None].float()], dim=-1)
+    species, x = (parts[:, slots] for parts in speciation.slots(batch.to(torch.float32)))
+    encoder = MixFingerprint(FingerprintSettings(slots=len(slots)))
+    return torch.cat([encoder.mix(fingerprints, species, x), batch.temperature_K[:, None].float()], dim=-1)

@@ -71,9 +71,6 @@ class LawEnsemble:
         """Return the predictor for mixtures of these molecules.
 
         Each species is embedded and each pair evaluated once, here.
-
-        Raises:
-            InvalidMolecule: If a salt has not just one kind of cation and one of anion.
         """
         speciation = Speciation.of(table.components)
         one, other = torch.triu_indices(len(speciation.table), len(speciation.table))

@@ -1,16 +1,21 @@
-"""Mixtures as mole fractions of species: solvents, cations and anions, each counted apart."""
+"""Mixtures as mole fractions of species: solvents, cations and anions, each counted apart.
+
+Source: ions counted apart as in Zhu et al., Nat. Commun. 15, 8649 (2024).
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from rdkit import Chem
 from torch import Tensor
 
 from surrogates.batches import MixtureBatch
-from surrogates.mole_fractions import ion_fractions, mole_fractions
-from surrogates.molecules import Component, InvalidMolecule, MoleculeTable, parse_smiles
+from surrogates.mole_fractions import mole_fractions
+from surrogates.molecules import Component, MoleculeTable, parse_smiles
 
 
 @dataclass(frozen=True)
@@ -40,54 +45,38 @@ class SpeciesBatch:
 
 @dataclass(frozen=True)
 class Speciation:
-    """How the components of a molecule table fall into species.
+    """How the components of a molecule table fall into species, up to `f` from one.
 
     Attributes:
-        table: The `u` species: the neutral components, then the ions.
-        solvent: `c`, int64, the species of each of the `c` components; of a salt any.
-        cation: `c`, int64, the cation of each component; of a solvent any.
-        anion: `c`, int64, likewise.
-        cations: `c`, float64, cations in a formula unit; 0 of a solvent.
-        anions: `c`, float64, likewise.
+        table: The `u` species: the components of one fragment, then the fragments of the others.
+        parts: `c x f`, int64, the species of each of the `c` components, cations first.
+        counts: `c x f`, float64, how many of each there are in a formula unit; 0 where a component has fewer.
         molar_mass: `c`, float64, g/mol.
     """
 
     table: MoleculeTable
-    solvent: Tensor
-    cation: Tensor
-    anion: Tensor
-    cations: Tensor
-    anions: Tensor
+    parts: Tensor
+    counts: Tensor
     molar_mass: Tensor
 
     @staticmethod
     def of(components: Sequence[Component]) -> Speciation:
-        """Return the species of components: a SMILES of several fragments is a salt, all else a solvent.
+        """Return the species of components: each fragment of a SMILES is one, of a salt each ion.
 
-        Raises:
-            InvalidMolecule: If a salt has not just one kind of cation and one of anion.
+        An ionic liquid is a component of two fragments whether it stands among the solvents or is the salt.
         """
-        ions = [_ions(component.smiles) for component in components]
-        neutral = [one for one, parts in zip(components, ions, strict=True) if parts is None]
-        charged = [Component.of(ion) for parts in ions if parts is not None for ion in parts[:2]]
-        table = MoleculeTable.build([*neutral, *charged])
+        falls_into = [_fragments(component) for component in components]
+        single = [one for fragments in falls_into if len(fragments) == 1 for one in fragments]
+        table = MoleculeTable.build([*single, *(one for fragments in falls_into for one in fragments)])
         row = table.index()
-        facts = [
-            (row[one], 0, 0, 0.0, 0.0, one.molar_mass)
-            if parts is None
-            else (0, row[Component.of(parts[0])], row[Component.of(parts[1])], *parts[2:], one.molar_mass)
-            for one, parts in zip(components, ions, strict=True)
-        ]
-        solvent, cation, anion, cations, anions, mass = zip(*facts, strict=True)
-        return Speciation(
-            table,
-            torch.tensor(solvent),
-            torch.tensor(cation),
-            torch.tensor(anion),
-            torch.tensor(cations, dtype=torch.float64),
-            torch.tensor(anions, dtype=torch.float64),
-            torch.tensor(mass, dtype=torch.float64),
-        )
+        shape = len(components), max(map(len, falls_into))
+        parts, counts = torch.zeros(shape, dtype=torch.int64), torch.zeros(shape, dtype=torch.float64)
+        for component, fragments in enumerate(falls_into):
+            parts[component] = row[next(iter(fragments))]
+            for place, (fragment, count) in enumerate(fragments.items()):
+                parts[component, place], counts[component, place] = row[fragment], count
+        mass = torch.tensor([component.molar_mass for component in components], dtype=torch.float64)
+        return Speciation(table, parts, counts, mass)
 
     def split(self, batch: MixtureBatch) -> SpeciesBatch:
         """Return mixtures as mole fractions of species, in the floating-point type of their weights.
@@ -97,8 +86,8 @@ class Speciation:
         Args:
             batch: `n` mixtures of the components.
         """
-        species, parts = self.slots(batch)
-        x = torch.zeros(len(batch), len(self.table), dtype=parts.dtype).scatter_add(1, species, parts)
+        species, fractions = self.slots(batch)
+        x = torch.zeros(len(batch), len(self.table), dtype=fractions.dtype).scatter_add(1, species, fractions)
         return SpeciesBatch(x, _pairs(species, len(self.table)), batch.temperature_K)
 
     def slots(self, batch: MixtureBatch) -> tuple[Tensor, Tensor]:
@@ -108,38 +97,26 @@ class Speciation:
             batch: `n` mixtures of the components with `k` slots for solvents.
 
         Returns:
-            `n x (k + 2)`, int64: solvents, cation, anion; and their mole fractions, `n x (k + 2)`, 0 in
-            slots that are not used.
+            `n x (k + 1) f`, int64: the species of each solvent, then of the salt; and their mole fractions,
+            of the same shape, 0 in slots that are not used, rows sum to 1.
         """
-        weights = batch.weights
-        mass = self.molar_mass.to(weights)[batch.solvents]
-        fractions = ion_fractions(
-            mole_fractions(weights, mass),
-            mass,
-            batch.molality[:, None],
-            self.cations.to(weights)[batch.salt, None],
-            self.anions.to(weights)[batch.salt, None],
-        )
-        ions = self.cation[batch.salt, None], self.anion[batch.salt, None]
-        species = torch.cat([self.solvent[batch.solvents], *ions], dim=1)
-        return species, torch.cat([fractions.solvents, fractions.cations, fractions.anions], dim=1)
+        mass = self.molar_mass.to(batch.weights)[batch.solvents]
+        solvents = mole_fractions(batch.weights, mass)
+        kg = (solvents * mass).sum(1, keepdim=True) / 1000  # of one mole of solvents
+        moles = torch.cat([solvents, batch.molality[:, None] * kg], dim=1)
+        components = torch.cat([batch.solvents, batch.salt[:, None]], dim=1)
+        amounts = (moles[..., None] * self.counts.to(moles)[components]).flatten(1)
+        return self.parts[components].flatten(1), amounts / amounts.sum(1, keepdim=True)
 
 
-def _ions(smiles: str) -> tuple[str, str, float, float] | None:
-    """Return cation, anion and the number of each in a salt; None of a single molecule."""
-    fragments = smiles.split(".")
-    if len(fragments) == 1:
-        return None
-    charge = {one: sum(a.GetFormalCharge() for a in parse_smiles(one).GetAtoms()) for one in fragments}
-    cations = sorted(one for one, z in charge.items() if z > 0)
-    anions = sorted(one for one, z in charge.items() if z < 0)
-    if len(cations) != 1 or len(anions) != 1 or len(charge) != 2:
-        wrong = f"falls into {len(cations)} kinds of cation, {len(anions)} of anion and "
-        wrong += (
-            f"{len(charge) - len(cations) - len(anions)} without charge; a salt has one cation and one anion"
-        )
-        raise InvalidMolecule(f"{smiles!r} {wrong}")
-    return cations[0], anions[0], float(fragments.count(cations[0])), float(fragments.count(anions[0]))
+def _fragments(component: Component) -> dict[Component, int]:
+    """Return what a component falls into and how often, cations first; all else is one fragment, itself."""
+    pieces = component.smiles.split(".")
+    if len(pieces) == 1:
+        return {component: 1}
+    count = Counter(pieces)
+    order = sorted(count, key=lambda one: (-Chem.GetFormalCharge(parse_smiles(one)), one))
+    return {Component.of(one): count[one] for one in order}
 
 
 def _pairs(species: Tensor, u: int) -> Tensor:

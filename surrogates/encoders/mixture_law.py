@@ -20,13 +20,17 @@ from surrogates.species import SpeciesBatch
 
 LawName = Literal["vft", "arrhenius", "log", "none"]
 _LOWEST_SHARE = 0.9
-"""Of the lowest training temperature: below this share of it the VFT law is not asked."""
+"""Of the lowest training temperature: the VFT law's `c3` stays below this share of it."""
+_COLDEST_SHARE = 0.95
+"""Likewise: what is colder is told as at this temperature, for the law has no meaning at `c3` and below."""
+_LEAST = 1e-30
+"""Of a property in units of its spread; float32 rounds the softplus of what is far below 0 to 0."""
 _START = (0.0, 3.0, 0.5, -2.0)
 """What MixNet says at the start: the mean; 300 K; 0.6 of the lowest temperature; little noise."""
 
 
 def perceptron(widths: Sequence[int]) -> nn.Sequential:
-    """Return linear layers of these widths with ReLU between them."""
+    """Return linear layers of these widths, inputs first, with ReLU between them."""
     layers: list[nn.Module] = []
     for a, b in pairwise(widths):
         layers += [nn.Linear(a, b), nn.ReLU()]
@@ -50,8 +54,9 @@ def pool(batch: SpeciesBatch, species: Tensor, pairs: Tensor) -> Tensor:
 class MixtureLaw(nn.Module):
     """MixNet and the law of log10 of a transport property.
 
-    - `vft`: MixNet says the property at the mean training temperature, and two coefficients above 0.
-    - `arrhenius`: likewise, with an activation energy above 0.
+    - `vft`: MixNet says the property at the mean training temperature, and two coefficients above 0. What is
+      colder than 95 % of the lowest training temperature [K] is told as at that.
+    - `arrhenius`: likewise, with an activation energy above 0, at any temperature.
     - `log`: the temperature enters MixNet, which says the logarithm.
     - `none`: the temperature enters MixNet, which says the property itself, kept above 0 by a softplus.
 
@@ -92,7 +97,11 @@ class MixtureLaw(nn.Module):
         self.property = (10**target).std().float()
 
     def forward(self, mixed: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and variance of the standardised log10, each `n`, from what `pool` returns."""
+        """Return mean and variance of the standardised log10, each `n`, from what `pool` returns.
+
+        Args:
+            mixed: `n x (inputs + 1)`; the last column is the temperature, K.
+        """
         pooled, t = mixed[..., :-1], mixed[..., -1]
         shift, scale = self.target.unbind()
         middle, spread, lowest = self.temperature.unbind()
@@ -103,7 +112,8 @@ class MixtureLaw(nn.Module):
         match self.law:
             case "vft":
                 _, c2, c3 = vft_coefficients(said[..., :3], lowest)
-                log10 = vft(at_middle - vft(torch.zeros_like(c2), c2, c3, middle), c2, c3, t)
+                warm = torch.maximum(t, lowest * (_COLDEST_SHARE / _LOWEST_SHARE))
+                log10 = vft(at_middle - vft(torch.zeros_like(c2), c2, c3, middle), c2, c3, warm)
             case "arrhenius":
                 energy = arrhenius_coefficients(said[..., :2])[1]
                 nothing = torch.zeros_like(energy)
@@ -112,5 +122,5 @@ class MixtureLaw(nn.Module):
             case "log":
                 log10 = at_middle
             case "none":
-                log10 = (self.property * softplus(said[..., 0])).log10()
+                log10 = (self.property * softplus(said[..., 0]).clamp_min(_LEAST)).log10()
         return (log10 - shift) / scale, bounded_variance(said[..., 3])
