@@ -18,8 +18,12 @@ from surrogates.checkpoints import (
     load_model,
     save_model,
 )
+from surrogates.encoders.mixture_law import LawName
 from surrogates.errors import InputError
+from surrogates.law_ensemble import LawEnsemble
 from surrogates.model_directories import CARD, WEIGHTS, model_hash
+from tests.synthetic_laws import SETTINGS as LAW_SETTINGS
+from tests.synthetic_laws import settings_of, small_law_ensemble, vft_data
 from tests.synthetic_mixtures import SETTINGS, small_ensemble, synthetic_data
 
 MEND = "Give a directory that `activelearn train` wrote, or train the model again."
@@ -152,3 +156,108 @@ def test_every_wrong_key_of_a_card_is_named(saved: Path) -> None:
     with pytest.raises(InputError) as refused:
         load_card(saved)
     assert "scale: " in str(refused.value) and "seed: " in str(refused.value)
+
+
+def _law_card(law: LawName = "vft") -> ModelCard:
+    return card_of(small_law_ensemble(law), settings_of(law), {"source": "mixtures.csv"}, 3, {}, (ROW,))
+
+
+@pytest.fixture
+def saved_law(tmp_path: Path) -> Path:
+    save_model(small_law_ensemble(), _law_card(), tmp_path / "law")
+    return tmp_path / "law"
+
+
+@pytest.mark.parametrize("law", ["vft", "arrhenius", "log", "none"])
+def test_a_law_model_comes_back_as_it_was(tmp_path: Path, law: LawName) -> None:
+    save_model(small_law_ensemble(law), _law_card(law), tmp_path / "law")
+    data = vft_data()
+    model = load_model(tmp_path / "law")
+    assert isinstance(model, LawEnsemble)
+    assert not model.members.network.training
+    before, after = (one.bind(data.table).predict(data.batch) for one in (small_law_ensemble(law), model))
+    for name in ("mean", "epistemic", "aleatoric", "in_domain"):
+        assert torch.equal(getattr(after, name), getattr(before, name))
+    card = load_card(tmp_path / "law")
+    assert card == _law_card(law)
+    assert card.settings == settings_of(law)
+
+
+def test_either_encoders_settings_come_back_as_its_own(saved: Path, saved_law: Path) -> None:
+    assert load_card(saved).settings == SETTINGS
+    assert load_card(saved_law).settings == LAW_SETTINGS
+
+
+LAW_DAMAGE = {
+    "members.law.temperature": lambda t: t[:, :2].clone(),
+    "members.law.mix_net.0.weight": lambda t: t[..., :-1].clone(),
+    "members.graphs.readout.bias": lambda t: t * torch.inf,
+    "members.pair_net.2.bias": None,
+    "features.components": lambda t: torch.tensor(1.0),
+    "domain.mixtures": lambda t: torch.tensor(1.0),
+}
+
+
+@pytest.mark.parametrize("name", LAW_DAMAGE)
+def test_a_damaged_tensor_of_a_law_model_is_named(saved_law: Path, name: str) -> None:
+    tensors = load_file(saved_law / WEIGHTS)
+    damage = LAW_DAMAGE[name]
+    tensors = tensors | {name: damage(tensors[name])} if damage else _without(tensors, name)
+    save_file(tensors, saved_law / WEIGHTS)
+    with pytest.raises(InputError) as refused:
+        load_model(saved_law)
+    said = str(refused.value)
+    assert said.startswith(f"{saved_law / WEIGHTS}: cannot be read as part of a model: ")
+    assert said.endswith(MEND)
+    if not tensors.get(name, torch.ones(1)).ndim == 0:
+        assert name.removeprefix("members.") in said
+
+
+def _without(tensors: dict[str, torch.Tensor], name: str) -> dict[str, torch.Tensor]:
+    return {other: tensor for other, tensor in tensors.items() if other != name}
+
+
+@pytest.mark.parametrize(
+    ("settings", "wrong"),
+    [
+        ([], "settings.molsets: Input should be a dictionary or an instance of EnsembleSettings"),
+        ("diffmix", "settings.molsets: Input should be a dictionary or an instance of EnsembleSettings"),
+        (None, "settings.molsets: Input should be a dictionary or an instance of EnsembleSettings"),
+        (
+            {"encoder": [1]},
+            "settings.molsets.encoder: Input should be a dictionary or an instance of MolSetsSettings",
+        ),
+        (
+            {"encoder": {"law": "newton"}},
+            "settings.diffmix.encoder.law: Input should be 'vft', 'arrhenius', 'log' or 'none'",
+        ),
+        (
+            {"encoder": {"law": "vft", "pooled": "wide"}, "taught": 3},
+            "settings.diffmix.encoder.pooled: Input should be a valid integer, unable to parse string as an "
+            "integer; settings.diffmix.taught: Unexpected keyword argument",
+        ),
+    ],
+)
+def test_settings_of_the_wrong_kind_are_named(saved_law: Path, settings: object, wrong: str) -> None:
+    card = json.loads((saved_law / CARD).read_text())
+    (saved_law / CARD).write_text(json.dumps(card | {"settings": settings}))
+    with pytest.raises(InputError) as refused:
+        load_model(saved_law)
+    assert str(refused.value) == f"{saved_law / CARD}: cannot be read as part of a model: {wrong}. {MEND}"
+
+
+def test_settings_of_the_other_encoder_do_not_fit_the_weights(saved: Path, saved_law: Path) -> None:
+    card = json.loads((saved_law / CARD).read_text())
+    other = json.loads((saved / CARD).read_text())
+    (saved_law / CARD).write_text(json.dumps(card | {"settings": other["settings"]}))
+    with pytest.raises(InputError, match="cannot be read as part of a model: there is no tensor"):
+        load_model(saved_law)
+
+
+@pytest.mark.parametrize("dropout", [-0.1, 1.5])
+def test_a_dropout_that_is_none_is_refused(saved_law: Path, dropout: float) -> None:
+    card = json.loads((saved_law / CARD).read_text())
+    card["settings"]["encoder"]["graph"]["dropout"] = dropout
+    (saved_law / CARD).write_text(json.dumps(card))
+    with pytest.raises(InputError, match="dropout probability has to be between 0 and 1"):
+        load_model(saved_law)

@@ -117,3 +117,48 @@ def test_the_hash_is_of_names_and_values() -> None:
     assert members.sha256() == members.with_state(dict(reversed(state.items()))).sha256()
     changed = members.with_state({**state, "offset": state["offset"] + 1e-6})
     assert len({members.sha256(), changed.sha256(), members[1:].sha256()}) == 3
+
+
+class Pair(nn.Module):
+    """A line within a network."""
+
+    def __init__(self, slope: float) -> None:
+        super().__init__()
+        self.line = Line(slope)
+        self.line_of_another = Line(0.0)
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.line.rise(x)
+
+    def drop(self, x: Tensor) -> Tensor:
+        dropped: Tensor = self.dropout(x)
+        return dropped
+
+
+def test_a_part_is_the_members_of_a_submodule() -> None:
+    members = Members.of([Pair(slope) for slope in (1.0, 2.0, -0.5)])
+    part = members.part("line")
+    assert set(part.state()) == {"slope", "offset"}
+    assert torch.equal(part.each("rise", X), members.each("forward", X))
+    with pytest.raises(AttributeError, match="no attribute `curve`"):
+        members.part("curve")
+
+
+def test_in_float64_the_members_are_the_same() -> None:
+    members = Members.of(LINES)
+    double = members.double()
+    assert {tensor.dtype for tensor in double.state().values()} == {torch.float64}
+    torch.testing.assert_close(double.each("rise", X.double()), members.each("rise", X).double())
+    assert {tensor.dtype for tensor in members.state().values()} == {torch.float32}
+
+
+def test_each_member_draws_its_own_random_numbers_from_the_global_seed() -> None:
+    members = Members.of([Pair(1.0)] * 2)
+    x = torch.ones(50)
+    torch.manual_seed(0)
+    first = members.each("drop", x)
+    torch.manual_seed(0)
+    assert torch.equal(members.each("drop", x), first)
+    assert set(first.unique().tolist()) == {0.0, 2.0}
+    assert not torch.equal(first[0], first[1])

@@ -14,10 +14,20 @@ import pytest
 from rich.console import Console
 
 from activelearn.screening import Engine, ScoredChunk, Screen, in_process
-from campaigns.screen import ChosenModel, choose_engine, choose_screen, print_summary, screen_to_files
+from campaigns.screen import (
+    ChosenModel,
+    choose_engine,
+    choose_model,
+    choose_screen,
+    print_summary,
+    screen_to_files,
+)
 from campaigns.screen_record import ScreenRecord
+from surrogates.checkpoints import card_of, save_model
 from surrogates.errors import InputError
+from surrogates.model_directories import model_hash
 from tests.fake_model import FakeModel
+from tests.synthetic_laws import SETTINGS, small_law_ensemble
 
 JOB = """
 top_k: 100
@@ -259,3 +269,37 @@ def test_the_summary_shows_the_ten_best_and_the_files(
         f"The list as a figure: {record.figure}",
         f"What was run: {record.summary}",
     ]
+
+
+LAW_JOB = """
+top_k: 5
+space:
+  solvents: [EC, DMC, DEC, DME, {name: liquid, smiles: "CC[n+]1ccn(C)c1.F[B-](F)(F)F"}]
+  salts: [LiPF6, LiBF4, "[F-].[F-].[Li+].[Na+]", "[Li]Br"]
+  molality_mol_kg: [0.0, 0.5, 1.5]
+  temperature_K: [100, 260, 320]
+"""
+
+
+def test_a_law_model_of_a_directory_screens(tmp_path: Path) -> None:
+    facts = {"source": "mixtures.csv", "sha256": "0", "rows": 60}
+    model = tmp_path / "model"
+    save_model(small_law_ensemble(), card_of(small_law_ensemble(), SETTINGS, facts, 3, {}, ()), model)
+    (tmp_path / "job.yaml").write_text(LAW_JOB, encoding="utf-8")
+    config = choose_screen(str(tmp_path / "job.yaml"), None)
+    out = tmp_path / "out"
+    record = screen_to_files(config, choose_model(model), out, nullcontext(in_process), QUIET)
+
+    run = json.loads(record.summary.read_text(encoding="utf-8"))
+    assert run["model"] == {"sha256": model_hash(model), "seed": 3, "data": facts}
+    assert run["counts"]["candidates"] == 10 * 4 * 3 * 3
+    every = pd.concat([pd.read_parquet(path) for path in sorted(record.shards.iterdir())])
+    space = config.space.space()
+    said = small_law_ensemble().bind(space.table).predict(space[0 : len(space)])
+    mean = every.sort_values("candidate")["log10_conductivity_S_cm_mean"]
+    assert mean.to_list() == pytest.approx(said.mean.tolist(), rel=1e-6)
+    ranked = pd.read_csv(record.ranked)
+    assert ranked["log10_conductivity_S_cm_mean"].to_list() == pytest.approx(
+        said.mean.topk(5).values.tolist(), rel=1e-4
+    )
+    assert set(ranked["temperature_K"]) == {320}  # colder than all that was seen, no pole of the law ranks

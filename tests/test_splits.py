@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,18 @@ from surrogates.errors import InputError
 from surrogates.mixture_data import MixtureData, mixture_rows, tabulate
 from surrogates.molecules import Component
 from surrogates.molsets_data import load_molsets
-from surrogates.splits import Split, holdouts, mixture_splits, random_splits, solvent_splits
+from surrogates.splits import (
+    Split,
+    holdouts,
+    hotter_split,
+    mixture_splits,
+    paper_splits,
+    random_splits,
+    solvent_splits,
+)
+from surrogates.splits import (
+    tested_parts as parts_told,  # pytest takes its own name for a test
+)
 
 SOLVENTS = [Component.of("C" * length + "O") for length in range(1, 9)]
 SALT = Component.of("F[P-](F)(F)(F)(F)F.[Li+]")
@@ -141,3 +153,82 @@ def test_published_data_are_split_near_the_share_asked_for(data_dir: Path) -> No
     data = load_molsets(data_dir / "molsets" / "data_compiled.csv")
     for split in [*mixture_splits(data, 10), *solvent_splits(data, 10)]:
         assert 0.15 < len(split.test) / len(data) <= 0.3
+
+
+def _of_papers(papers: list[str]) -> MixtureData:
+    data = _data([[SOLVENTS[i % 8]] for i in range(len(papers))])
+    return replace(data, rows=data.rows.assign(paper=papers))
+
+
+@given(st.lists(st.sampled_from("abcd"), min_size=2).filter(lambda papers: len(set(papers)) > 1))
+def test_each_paper_tests_once_the_largest_first(papers: list[str]) -> None:
+    splits = paper_splits(_of_papers(papers))
+    tested = [{papers[row] for row in split.test.tolist()} for split in splits]
+    assert all(len(names) == 1 for names in tested)
+    assert sorted(name for names in tested for name in names) == sorted(set(papers))
+    sizes = [len(split.test) for split in splits]
+    assert sizes == sorted(sizes, reverse=True)
+    for split in splits:
+        assert sorted([*split.train.tolist(), *split.test.tolist()]) == list(range(len(papers)))
+    assert [(split.name, split.seed) for split in splits] == [("paper", i) for i in range(len(splits))]
+
+
+@pytest.mark.parametrize("data", [_data([[SOLVENTS[0]]] * 3), _of_papers(["a"] * 3)], ids=["none", "one"])
+def test_rows_of_no_or_of_one_paper_are_refused(data: MixtureData) -> None:
+    with pytest.raises(InputError) as caught:
+        paper_splits(data)
+    assert str(caught.value) == (
+        "mixtures.csv: the rows do not say which paper they are from, or are all from one. "
+        "Leave the splits by paper out."
+    )
+
+
+def _at(temperatures: list[float]) -> MixtureData:
+    data = _data([[SOLVENTS[0]]] * len(temperatures))
+    kelvin = torch.tensor(temperatures, dtype=torch.float64)
+    return replace(data, batch=replace(data.batch, temperature_K=kelvin))
+
+
+def test_hotter_rows_test_and_a_row_at_the_limit_trains() -> None:
+    split = hotter_split(_at([300.0, 250.0, 280.0, 280.1]), 280.0)
+    assert [split.name, split.train.tolist(), split.test.tolist()] == ["hotter", [1, 2], [0, 3]]
+
+
+@pytest.mark.parametrize("limit", [249.0, 300.0])
+def test_a_temperature_that_divides_nothing_is_refused(limit: float) -> None:
+    with pytest.raises(InputError) as caught:
+        hotter_split(_at([300.0, 250.0]), limit)
+    assert str(caught.value) == (
+        f"mixtures.csv: the temperatures are 250 to 300 K; {limit:g} K does not divide them. "
+        "Give trained_up_to_K between them, or leave it out."
+    )
+
+
+def test_hotter_rows_are_told_by_steps_of_ten_from_the_hottest_training_row() -> None:
+    # From 275 K, not from the limit: 277 is no step, 282.5 and 287.5 are 10 K, 290 is between, 296 is 20 K.
+    data = _at([270.0, 275.0, 277.0, 282.5, 287.5, 290.0, 296.0, 305.0])
+    parts = parts_told(hotter_split(data, 276.0), data)
+    assert {name: rows.tolist() for name, rows in parts.items()} == {
+        "10 K hotter": [3, 4],
+        "20 K hotter": [6],
+        "30 K hotter": [7],
+    }
+
+
+def test_of_papers_carbonates_are_told_apart() -> None:
+    carbonate, ester = Component.of("O=C1OCCO1"), Component.of("CCOC(C)=O")
+    rows = [[carbonate], [carbonate, Component.of("COC(=O)OC")], [carbonate, ester], [ester], [carbonate]]
+    data = _data(rows)
+    kelvin = torch.tensor([233.0, 345.0, 300.0, 300.0, 346.0], dtype=torch.float64)
+    data = replace(data, batch=replace(data.batch, temperature_K=kelvin))
+    everything = Split("paper", torch.empty(0, dtype=torch.int64), torch.arange(5), 0)
+    parts = parts_told(everything, data)
+    assert {name: rows.tolist() for name, rows in parts.items()} == {
+        "paper": [0, 1, 2, 3, 4],
+        "paper, carbonates": [0, 1],
+    }
+    some = replace(everything, test=torch.tensor([2, 3]))
+    assert list(parts_told(some, data)) == ["paper"]
+    assert {name: rows.tolist() for name, rows in parts_told(replace(some, name="random"), data).items()} == {
+        "random": [2, 3]
+    }

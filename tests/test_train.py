@@ -15,16 +15,20 @@ from joblib import parallel_config
 from rich.console import Console
 
 from campaigns import judging, train
+from campaigns.config import load_yaml, resolve_job
 from campaigns.judging import SHOWN
 from campaigns.train import print_scores, train_to_directory, versions
+from campaigns.train_config import TrainConfig
 from surrogates.calibration import scores
-from surrogates.checkpoints import ModelCard, ScoreRow, load_card
+from surrogates.checkpoints import ModelCard, ScoreRow, load_card, load_model
 from surrogates.ensemble import EnsembleSettings, fit_ensemble
 from surrogates.errors import InputError
 from surrogates.forest import Forest
+from surrogates.law_ensemble import LawEnsemble, LawSettings, fit_law_ensemble
 from surrogates.mixture_data import MixtureData
 from surrogates.splits import random_splits
 from surrogates.training import TrainingSettings
+from tests.synthetic_laws import vft_data
 from tests.synthetic_mixtures import SOLVENTS, synthetic_data
 
 JOB = """
@@ -171,3 +175,109 @@ def test_a_test_part_of_one_row_has_no_correlation(tmp_path: Path) -> None:
     card, _ = trained(tmp_path, JOB.replace("0.25", "0.001"))
     assert [(row.mean["pearson"], row.std["pearson"]) for row in card.scores] == [(None, None)] * 2
     assert load_card(tmp_path / "model") == card
+
+
+LAW_JOB = """
+data: {dataset: molsets}
+encoder: diffmix
+epochs: 1
+members: 2
+beside: [no-law, no-law-log, fingerprint, forest]
+splits: {random: 0, mixture: 1, solvent: 0, trained_up_to_K: 301, test_fraction: 0.2}
+"""
+
+
+@pytest.fixture
+def over_temperature(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "load_dataset", lambda name, data_dir: vft_data(24))
+
+
+@pytest.mark.usefixtures("over_temperature")
+def test_a_law_ensemble_is_judged_beside_its_rivals_and_written(tmp_path: Path) -> None:
+    card, _ = trained(tmp_path, LAW_JOB)
+    models = ("ensemble", "no-law", "no-law-log", "fingerprint", "forest")
+    assert [(row.splits, row.model) for row in card.scores] == [("mixture", model) for model in models]
+    assert load_card(tmp_path / "model") == card
+    model = load_model(tmp_path / "model")
+    assert isinstance(model, LawEnsemble)
+    data = vft_data(24)
+    settings = card.settings
+    assert isinstance(settings, LawSettings)
+    assert [settings.members, settings.training.epochs, settings.encoder.law] == [2, 1, "vft"]
+    expected = fit_law_ensemble(data, torch.arange(96), settings, seed=0).bind(data.table).predict(data.batch)
+    assert torch.equal(model.bind(data.table).predict(data.batch).mean, expected.mean)
+    (line,) = [line for line in printed(card).splitlines() if "fingerprint" in line]
+    assert line.split()[:5] == ["of", "unseen", "mixtures", "(1", "splits)"]
+
+
+@pytest.mark.usefixtures("over_temperature")
+def test_papers_that_nobody_named_are_refused_before_anything_is_fitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "fit_law_ensemble", no_fit)
+    assert refusal(tmp_path, LAW_JOB.replace("solvent: 0", "solvent: 0, paper: 2")) == (
+        "mixtures.csv: the rows do not say which paper they are from, or are all from one. "
+        "Leave the splits by paper out."
+    )
+    assert refusal(tmp_path, LAW_JOB.replace("301", "400")) == (
+        "mixtures.csv: the temperatures are 250 to 325 K; 400 K does not divide them. "
+        "Give trained_up_to_K between them, or leave it out."
+    )
+
+
+@pytest.mark.parametrize("splits", ["mixture: 1", "mixture: 0"])
+def test_a_law_for_what_is_no_logarithm_is_refused_before_anything_is_fitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: str
+) -> None:
+    for module in (train, judging):
+        monkeypatch.setattr(module, "fit_law_ensemble", no_fit)
+    job = LAW_JOB.replace("encoder", "target: y\nencoder").replace("mixture: 1", splits)
+    assert refusal(tmp_path, job) == (
+        'key "target": y is no logarithm; the laws of diffmix are of log10 of a property above 0. '
+        "Give a target that begins with log10_, or write encoder: molsets."
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        (("encoder: diffmix", "law: vft\nbeside: [forest]"), "a law belongs to encoder: diffmix"),
+        (
+            ("encoder: diffmix", "encoder: diffmix\nconvolution: GCNConv"),
+            "diffmix has GraphConv; convolution belongs to encoder: molsets",
+        ),
+        (
+            ("encoder: diffmix", "encoder: molsets"),
+            "beside: no-law, no-law-log, fingerprint belongs to encoder: diffmix; molsets has the forest",
+        ),
+    ],
+)
+def test_what_belongs_to_the_other_encoder_is_refused(
+    tmp_path: Path, change: tuple[str, str], wrong: str
+) -> None:
+    lines = LAW_JOB.replace(*change).strip().splitlines()
+    job = "\n".join(
+        line for i, line in enumerate(lines) if "beside" not in line or "beside" not in "".join(lines[:i])
+    )
+    said = refusal(tmp_path, job)
+    assert said.startswith(f"{tmp_path / 'job.yaml'}")
+    assert wrong in said
+
+
+def test_the_law_and_the_epochs_of_a_job_are_those_of_the_ensemble() -> None:
+    config = TrainConfig.model_validate(
+        {"data": {"dataset": "diffmix"}, "encoder": "diffmix", "law": "arrhenius", "members": 3, "epochs": 7}
+    )
+    settings = config.settings()
+    assert isinstance(settings, LawSettings)
+    assert [settings.encoder.law, settings.members, settings.training.epochs] == ["arrhenius", 3, 7]
+    plain = config.model_copy(update={"law": None, "epochs": None, "members": 5}).settings()
+    assert plain == LawSettings()
+
+
+@pytest.mark.parametrize("job", ["diffmix-conductivity", "diffmix-calisol"])
+def test_the_bundled_law_jobs_can_be_read(job: str) -> None:
+    config = load_yaml(resolve_job(job), TrainConfig)
+    assert config.settings() == LawSettings()
+    assert config.target == "log10_conductivity_S_cm"
+    assert config.beside == ("no-law", "no-law-log", "fingerprint", "forest")
