@@ -104,7 +104,7 @@ class TrainConfig(BaseModel):
         theirs = [rival for rival in self.beside if rival != "forest"]
         if self.encoder == "molsets" and theirs:
             raise ValueError(
-                f"beside: {', '.join(theirs)} belongs to encoder: diffmix; molsets has the forest"
+                f"{', '.join(theirs)} in beside: of encoder: diffmix only; molsets stands beside the forest"
             )
         if self.encoder == "diffmix" and self.convolution is not None:
             raise ValueError("diffmix has GraphConv; convolution belongs to encoder: molsets")

@@ -239,29 +239,21 @@ def test_a_law_for_what_is_no_logarithm_is_refused_before_anything_is_fitted(
 
 
 @pytest.mark.parametrize(
-    ("change", "wrong"),
+    ("lines", "wrong"),
     [
-        (("encoder: diffmix", "law: vft\nbeside: [forest]"), "a law belongs to encoder: diffmix"),
+        ("law: vft", "a law belongs to encoder: diffmix"),
         (
-            ("encoder: diffmix", "encoder: diffmix\nconvolution: GCNConv"),
+            "encoder: diffmix\nconvolution: GCNConv",
             "diffmix has GraphConv; convolution belongs to encoder: molsets",
         ),
         (
-            ("encoder: diffmix", "encoder: molsets"),
-            "beside: no-law, no-law-log, fingerprint belongs to encoder: diffmix; molsets has the forest",
+            "beside: [forest, no-law, fingerprint]",
+            "no-law, fingerprint in beside: of encoder: diffmix only; molsets stands beside the forest",
         ),
     ],
 )
-def test_what_belongs_to_the_other_encoder_is_refused(
-    tmp_path: Path, change: tuple[str, str], wrong: str
-) -> None:
-    lines = LAW_JOB.replace(*change).strip().splitlines()
-    job = "\n".join(
-        line for i, line in enumerate(lines) if "beside" not in line or "beside" not in "".join(lines[:i])
-    )
-    said = refusal(tmp_path, job)
-    assert said.startswith(f"{tmp_path / 'job.yaml'}")
-    assert wrong in said
+def test_what_belongs_to_the_other_encoder_is_refused(tmp_path: Path, lines: str, wrong: str) -> None:
+    assert refusal(tmp_path, f"{JOB}{lines}\n") == f"job.yaml: {wrong}. Correct the values."
 
 
 def test_the_law_and_the_epochs_of_a_job_are_those_of_the_ensemble() -> None:
