@@ -87,7 +87,7 @@ def fit_fingerprint(data: MixtureData, rows: Tensor, settings: LawSettings, seed
     )
     speciation = Speciation.of(table.components)
     fingerprints = morgan_fingerprints(speciation.table, FingerprintSettings.bits)
-    slots = _used_slots(speciation, data.batch)
+    slots = speciation.used_slots(data.batch)
     inputs = _inputs(speciation, fingerprints, slots, data.batch)
     trains, calibrates = parts_of(data, settings.members, settings.holdout, seed)
     torch.manual_seed(seed)
@@ -113,14 +113,6 @@ def fit_fingerprint(data: MixtureData, rows: Tensor, settings: LawSettings, seed
         scale**2 * variance.mean(0).double(),
     )
     return FingerprintEnsemble(trained[:count], speciation, fingerprints, slots, calibration, shift, scale)
-
-
-def _used_slots(speciation: Speciation, batch: MixtureBatch) -> Tensor:
-    """Return the slots in which something stands, and the first of each component, int64."""
-    _, x = speciation.slots(batch)
-    used = (x > 0).any(0)
-    used[:: speciation.parts.shape[1]] = True
-    return used.nonzero()[:, 0]
 
 
 def _inputs(speciation: Speciation, fingerprints: Tensor, slots: Tensor, batch: MixtureBatch) -> Tensor:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding_bag
 
 from surrogates.batches import MixtureBatch, MixtureProduct
 from surrogates.domain import BoundDomain
-from surrogates.encoders.mixture_law import pool
 from surrogates.members import Members
 from surrogates.prediction import Calibration, Prediction
 from surrogates.species import Speciation
@@ -61,11 +61,21 @@ class LawPredictor:
         """
         if isinstance(batch, MixtureProduct):
             batch = batch.expand()
-        mixtures = self.speciation.split(batch.to(self.species.dtype))
-        pairs = self.pairs[:, self.place[mixtures.pairs[0], mixtures.pairs[1]]]
-        mixed = torch.stack([pool(mixtures, *parts) for parts in zip(self.species, pairs, strict=True)])
-        mean, variance = self.laws.each("forward", mine=(mixed,))
+        mean, variance = self.laws.each("forward", mine=(self._pooled(batch.to(self.species.dtype)),))
         return self.shift + self.scale * mean, self.scale**2 * variance
+
+    def _pooled(self, batch: MixtureBatch) -> Tensor:
+        """Return what `pool` does, `K x n x (2 p + 1)`, by the few species of each mixture, not by all."""
+        used = self.speciation.used_slots(batch)
+        species, x = (part[:, used] for part in self.speciation.slots(batch))
+        a, b = torch.triu_indices(len(used), len(used))
+        twice = torch.where(a == b, 1.0, 2.0).to(x)
+        parts = (
+            _summed(self.species, species, x),
+            _summed(self.pairs, self.place[species[:, a], species[:, b]], twice * x[:, a] * x[:, b]),
+            batch.temperature_K[:, None, None].expand(-1, len(self.species), 1),
+        )
+        return torch.cat(parts, dim=-1).transpose(0, 1)
 
     def predict(self, batch: MixtureBatch | MixtureProduct) -> Prediction:
         """Return the prediction for each mixture of the batch, in its order, float32."""
@@ -76,3 +86,16 @@ class LawPredictor:
             differ = (mean - together).square().sum(0) / (len(mean) - 1)
             epistemic, aleatoric = self.calibration.apply(differ, variance.mean(0))
             return Prediction(together, epistemic, aleatoric, holds(batch))  # type: ignore[arg-type]
+
+
+def _summed(of_members: Tensor, rows: Tensor, shares: Tensor) -> Tensor:
+    """Return the sum over `s` rows of each mixture, weighted, `n x K x p`, all members at once.
+
+    Args:
+        of_members: `K x r x p`.
+        rows: `n x s`, int64, which of the `r`.
+        shares: `n x s`, the weights.
+    """
+    together = of_members.transpose(0, 1)  # r x K x p
+    summed = embedding_bag(rows, together.flatten(1), mode="sum", per_sample_weights=shares)
+    return summed.unflatten(1, together.shape[1:])

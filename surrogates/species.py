@@ -104,9 +104,17 @@ class Speciation:
         solvents = mole_fractions(batch.weights, mass)
         kg = (solvents * mass).sum(1, keepdim=True) / 1000  # of one mole of solvents
         moles = torch.cat([solvents, batch.molality[:, None] * kg], dim=1)
-        components = torch.cat([batch.solvents, batch.salt[:, None]], dim=1)
+        components = _components(batch)
         amounts = (moles[..., None] * self.counts.to(moles)[components]).flatten(1)
         return self.parts[components].flatten(1), amounts / amounts.sum(1, keepdim=True)
+
+    def used_slots(self, batch: MixtureBatch) -> Tensor:
+        """Return the slots of `slots` that a component of some mixture fills, int64, ascending."""
+        return (self.counts[_components(batch)] > 0).flatten(1).any(0).nonzero()[:, 0]
+
+
+def _components(batch: MixtureBatch) -> Tensor:
+    return torch.cat([batch.solvents, batch.salt[:, None]], dim=1)
 
 
 def _fragments(component: Component) -> dict[Component, int]:
