@@ -60,8 +60,11 @@ class TernarySystem:
             raise ValueError(f"{salts[0]} is made of ions; three solvents without were expected")
         if 0 in self._ions:
             raise ValueError(f"{self.salt_name} is not made of ions; give a lithium salt")
-        if "[Li+]" not in self.salt.smiles.split("."):
+        kinds = set(self.salt.smiles.split("."))
+        if "[Li+]" not in kinds:
             raise ValueError(f"{self.salt_name} has another cation than lithium; give a lithium salt")
+        if len(kinds) > 2:
+            raise ValueError(f"{self.salt_name} is made of {len(kinds)} ions; give lithium and one anion")
         if not 0 < self.lithium_mole_fraction < self.most_lithium:
             raise ValueError(
                 f"lithium_mole_fraction is {self.lithium_mole_fraction:g}; with {self.salt_name} it must lie "

@@ -78,6 +78,20 @@ class Speciation:
         mass = torch.tensor([component.molar_mass for component in components], dtype=torch.float64)
         return Speciation(table, parts, counts, mass)
 
+    @property
+    def cations(self) -> Tensor:
+        """Cations in a formula unit of each component, `c`, float64; 0 of what has none."""
+        return self._charged(1)
+
+    @property
+    def anions(self) -> Tensor:
+        """Anions in a formula unit of each component, `c`, float64; 0 of what has none."""
+        return self._charged(-1)
+
+    def _charged(self, sign: int) -> Tensor:
+        charges = [Chem.GetFormalCharge(parse_smiles(one.smiles)) for one in self.table.components]
+        return (self.counts * (torch.tensor(charges).sign()[self.parts] == sign)).sum(1)
+
     def split(self, batch: MixtureBatch) -> SpeciesBatch:
         """Return mixtures as mole fractions of species, in the floating-point type of their weights.
 

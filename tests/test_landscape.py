@@ -215,6 +215,12 @@ def test_what_is_said_does_not_depend_on_how_many_are_asked(monkeypatch: pytest.
             0.1,
             "LiFSI is made of ions; three solvents without were expected",
         ),
+        (
+            ("PC", "DMC", "EC"),
+            "[F-].[F-].[Li+].[Na+]",
+            0.1,
+            "salt is made of 3 ions; give lithium and one anion",
+        ),
         (("PC", "DMC", "EC"), "O=C1OCCO1", 0.1, "salt is not made of ions; give a lithium salt"),
     ],
 )

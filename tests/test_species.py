@@ -216,3 +216,14 @@ def test_some_rows_are_themselves() -> None:
     assert torch.equal(some.x, found.x[[2, 0]])
     assert torch.equal(some.temperature_K, batch.temperature_K[[2, 0]].float())
     assert torch.equal(some.pairs, found.pairs)
+
+
+def test_cations_and_anions_of_a_formula_unit() -> None:
+    found = Speciation.of((LIGHT, LIPF6, LI2SO4, LIQUID, Component.of("[F-].[F-].[Li+].[Na+]")))
+    assert found.cations.tolist() == [0, 1, 2, 1, 2]
+    assert found.anions.tolist() == [0, 1, 1, 1, 2]
+
+
+def test_used_slots_are_those_that_a_component_fills_at_any_fraction() -> None:
+    batch = mixture(COMPONENTS, {HEAVY: 1.0, LIGHT: 0.0}, LIBF4, 0.0)
+    assert SPECIATION.used_slots(batch).tolist() == [0, 2, 4, 5]

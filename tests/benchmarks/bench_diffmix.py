@@ -1,0 +1,185 @@
+"""How fast law ensembles train and screen, beside a one-mixture-at-a-time loop and the MolSets ensemble.
+
+    python -m tests.benchmarks.bench_diffmix
+
+The epoch is one over the 11,022 distinct conductivities of the DiffMix data. The loop trains one network of
+the same modules: for each mixture it embeds that mixture's species, featurised beforehand, mixes, and goes
+back; it steps once a batch's worth of mixtures. It is timed on a sample and scaled up. Ours pays for watching
+the validation error, and in the first line for the networks that only calibrate the ensemble. Both sides run
+on one thread, in turns; what comes before the first epoch counts on neither. Screening is of the bundled
+space, its mixtures decoded and their domain told; training decides no time, so each ensemble has one epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from statistics import median
+from time import perf_counter
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from activelearn.screening import BLOCK
+from activelearn.spaces import MixtureSpace
+from campaigns.screen import choose_screen
+from surrogates.atom_features import atom_features
+from surrogates.datasets import load_dataset
+from surrogates.encoders.diffmix import DiffMix
+from surrogates.ensemble import EnsembleSettings, fit_ensemble
+from surrogates.law_ensemble import LawSettings, fit_law_ensemble
+from surrogates.law_training import distinct_rows, parts_of, train_on_property
+from surrogates.members import Members, beta_nll
+from surrogates.mixture_data import MixtureData
+from surrogates.molecules import MoleculeTable
+from surrogates.prediction import Predictor
+from surrogates.species import Speciation, SpeciesBatch
+from surrogates.training import TrainingSettings
+from tests.benchmarks.measuring import in_turns, public_data
+
+ROUNDS = 5
+EPOCHS = 1
+LOOPED = 256
+"""Mixtures of the loop a round: two batches' worth."""
+SETTINGS = LawSettings()
+SIZE = SETTINGS.training.batch_size
+
+
+def main() -> None:
+    """Print the ratios of training and the rates of screening."""
+    torch.set_num_threads(1)
+    data_dir, _ = public_data()
+    data = load_dataset("diffmix", data_dir)
+    data = data.take(distinct_rows(data, torch.arange(len(data))).nonzero()[:, 0])
+    loop = Loop.of(data)
+    times: dict[str, list[float]] = {"ten": [], "five": []}
+    count = SETTINGS.members
+    jobs = {
+        "loop": loop.epoch,
+        "ten": lambda: times["ten"].append(epoch_s(data, 2 * count)),
+        "five": lambda: times["five"].append(epoch_s(data, count)),
+    }
+    looped = in_turns(jobs, ROUNDS)["loop"] * len(data) / LOOPED
+    table = Table("one epoch", "s", "loop of one / this")
+    table.add_row(f"the loop, one network, {len(data):,} mixtures", f"{looped:.1f}", "1")
+    for what, name in (
+        (f"{count} that predict and {count} judges", "ten"),
+        (f"{count} that predict", "five"),
+    ):
+        taken = median(times[name][1:])
+        table.add_row(what, f"{taken:.2f}", f"{looped / taken:.0f}")
+    Console().print(table)
+    screening(data)
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A mixture as the loop takes it.
+
+    Attributes:
+        table: Its species.
+        atoms: `a x 97`, theirs.
+        batch: One row over them.
+    """
+
+    table: MoleculeTable
+    atoms: Tensor
+    batch: SpeciesBatch
+
+
+@dataclass(frozen=True)
+class Loop:
+    """One network that meets mixtures one after the other.
+
+    Attributes:
+        network: It.
+        optimiser: Its.
+        mixtures: Those of the sample.
+        target: Theirs, standardised.
+    """
+
+    network: DiffMix
+    optimiser: torch.optim.Optimizer
+    mixtures: Sequence[Mixture]
+    target: Tensor
+
+    @staticmethod
+    def of(data: MixtureData) -> Loop:
+        """Return a new network and a sample of the data, drawn at random."""
+        rows = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:LOOPED]
+        torch.manual_seed(0)
+        network = DiffMix(SETTINGS.encoder)
+        network.law.standardise(data.batch.temperature_K, data.target)
+        optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, fused=True)
+        target = ((data.target - data.target.mean()) / data.target.std()).float()
+        return Loop(network, optimiser, [_alone(data, row) for row in rows.tolist()], target[rows])
+
+    def epoch(self) -> None:
+        """Go through the sample once, forward and back mixture by mixture."""
+        for number, (mixture, target) in enumerate(zip(self.mixtures, self.target, strict=True), 1):
+            mean, variance = self.network(mixture.table, mixture.atoms, mixture.batch)
+            loss = (mean - target).abs() + beta_nll(target, mean.detach(), variance, 0.0)
+            (loss.sum() / SIZE).backward()
+            if number % SIZE == 0:
+                self.optimiser.step()
+                self.optimiser.zero_grad(set_to_none=True)
+
+
+def _alone(data: MixtureData, row: int) -> Mixture:
+    one = data.take(torch.tensor([row]))
+    speciation = Speciation.of(one.table.components)
+    batch = speciation.split(one.batch.to(torch.float32))
+    return Mixture(speciation.table, atom_features(speciation.table), batch)
+
+
+def epoch_s(data: MixtureData, members: int) -> float:
+    """Return the time of an epoch of so many members, trained as `fit_law_ensemble` does, s."""
+    speciation = Speciation.of(data.table.components)
+    batch, atoms = speciation.split(data.batch.to(torch.float32)), atom_features(speciation.table)
+    networks = [DiffMix(SETTINGS.encoder) for _ in range(members)]
+    for network in networks:
+        network.law.standardise(data.batch.temperature_K, data.target)
+    trains, _ = parts_of(data, SETTINGS.members, SETTINGS.holdout, seed=0)
+
+    def outputs(learner: Members, rows: Tensor) -> tuple[Tensor, Tensor]:
+        embedding = learner.each("embed", speciation.table, atoms)
+        mean, variance = learner.each("head", mine=(learner.each("mix", batch[rows], mine=(embedding,)),))
+        return mean, variance
+
+    settings = TrainingSettings(epochs=EPOCHS, batch_size=SIZE, learning_rate=SETTINGS.training.learning_rate)
+    start = perf_counter()
+    train_on_property(Members.of(networks), outputs, data.target, trains[:members], settings, seed=0)
+    return (perf_counter() - start) / EPOCHS
+
+
+def screening(data: MixtureData) -> None:
+    """Print how many candidates of the bundled space either ensemble predicts a second."""
+    once = partial(TrainingSettings, epochs=1)
+    everything = torch.arange(len(data))
+    law = fit_law_ensemble(data, everything, LawSettings(training=once(batch_size=1024)), seed=0)
+    some = data.take(everything[::50])
+    sets = fit_ensemble(some, torch.arange(len(some)), EnsembleSettings(taught=0, training=once()), seed=0)
+    space = choose_screen("electrolytes", top_k=None).space.space()
+    jobs = {
+        name: partial(_predict, model.bind(space.table), space)
+        for name, model in (("law ensemble", law), ("MolSets ensemble", sets))
+    }
+    time = in_turns(jobs, ROUNDS)
+    table = Table("screening", "candidates / s", "of the MolSets ensemble's")
+    for name, taken in time.items():
+        share = time["MolSets ensemble"] / taken
+        table.add_row(name, f"{len(space) / taken:,.0f}", f"{share:.1%}")
+    Console().print(table)
+
+
+def _predict(predictor: Predictor, space: MixtureSpace) -> None:
+    with torch.inference_mode():
+        for start in range(0, len(space), BLOCK):
+            predictor.predict(space[start : start + BLOCK])
+
+
+if __name__ == "__main__":
+    main()
