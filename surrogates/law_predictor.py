@@ -97,5 +97,5 @@ def _summed(of_members: Tensor, rows: Tensor, shares: Tensor) -> Tensor:
         shares: `n x s`, the weights.
     """
     together = of_members.transpose(0, 1)  # r x K x p
-    summed = embedding_bag(rows, together.flatten(1), mode="sum", per_sample_weights=shares)
-    return summed.unflatten(1, together.shape[1:])
+    summed: Tensor = embedding_bag(rows, together.flatten(1), mode="sum", per_sample_weights=shares)
+    return summed.view(-1, *together.shape[1:])
