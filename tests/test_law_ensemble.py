@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from surrogates.calibration import fit_calibration
 from surrogates.errors import InputError
 from surrogates.law_ensemble import LawEnsemble, LawSettings, fit_law_ensemble
+from surrogates.law_training import parts_of, train_on_property
+from surrogates.members import Members
 from surrogates.mixture_data import MixtureData, mixture_rows, tabulate
 from surrogates.molecules import Component
-from surrogates.prediction import Prediction
+from surrogates.prediction import Calibration, Prediction
 from surrogates.training import TrainingSettings
 from tests.synthetic_laws import SETTINGS, settings_of, small_law_ensemble, vft_data
 from tests.synthetic_mixtures import SALTS, SOLVENTS
@@ -77,12 +81,38 @@ def test_a_second_measurement_that_differs_counts() -> None:
     assert not same(fit_law_ensemble(twice, torch.arange(90), SETTINGS, seed=0), small_law_ensemble())
 
 
-def test_the_members_differ_and_the_judges_are_not_among_them() -> None:
-    model = small_law_ensemble()
+def test_the_judges_calibrate_and_are_not_among_the_members(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[Members] = []
+
+    def watched(*given: Any) -> Members:
+        trained.append(train_on_property(*given))
+        return trained[-1]
+
+    monkeypatch.setattr("surrogates.law_training.train_on_property", watched)
+    model = fit()
+    assert [len(model.members), len(trained[0])] == [2, 4]
     mean, _ = model.bind(DATA.table).member_outputs(DATA.batch)
-    assert mean.shape == (2, 60)
     assert not torch.allclose(mean[0], mean[1], atol=1e-3)
-    assert model.calibration.interval_factor > 0
+    _, calibrates = parts_of(DATA, 2, SETTINGS.holdout, seed=0)
+    judge = replace(model, members=trained[0][2:], calibration=Calibration(1.0, 1.0, 1.0, 1.645, ""))
+    said = judge.bind(DATA.table).predict(DATA.batch[calibrates])
+    assert model.calibration == fit_calibration(
+        DATA.target[calibrates], said.mean.double(), said.epistemic.double(), said.aleatoric.double()
+    )
+
+
+def test_every_network_starts_elsewhere_with_every_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    starts: list[Tensor] = []
+
+    def watched(members: Members, *given: Any) -> Members:
+        starts.append(members.parameters["graphs.readout.weight"].detach().clone())
+        return train_on_property(members, *given)
+
+    monkeypatch.setattr("surrogates.law_training.train_on_property", watched)
+    for seed in (0, 1):
+        fit(seed=seed)
+    together = torch.cat(starts).flatten(1)
+    assert len(together.unique(dim=0)) == len(together) == 8
 
 
 @pytest.mark.parametrize("law", ["arrhenius", "log", "none"])
