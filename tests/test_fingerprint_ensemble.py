@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from surrogates.batches import MixtureBatch
+from surrogates.calibration import fit_calibration
 from surrogates.encoders.fingerprint import morgan_fingerprints
 from surrogates.errors import InputError
 from surrogates.fingerprint_ensemble import FingerprintEnsemble, fit_fingerprint
 from surrogates.law_ensemble import LawSettings
+from surrogates.law_training import parts_of, train_on_property
+from surrogates.members import Members
 from surrogates.mixture_data import MixtureData
 from surrogates.molecules import Component, MoleculeTable
+from surrogates.prediction import Calibration
 from surrogates.species import Speciation
 from surrogates.training import TrainingSettings
 from tests.synthetic_laws import SETTINGS, settings_of, vft_data
@@ -89,6 +95,34 @@ def test_what_it_has_seen_is_learnt() -> None:
 def test_a_seed_gives_the_same_numbers() -> None:
     assert same(fit(), fitted())
     assert not same(fit(seed=1), fitted())
+
+
+def test_the_judges_calibrate_and_are_not_among_the_members(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[Members] = []
+
+    def watched(*given: Any) -> Members:
+        trained.append(train_on_property(*given))
+        return trained[-1]
+
+    monkeypatch.setattr("surrogates.fingerprint_ensemble.train_on_property", watched)
+    model = fit()
+    assert [len(model.members), len(trained[0])] == [2, 4]
+    _, calibrates = parts_of(DATA, 2, SETTINGS.holdout, seed=0)
+    plain = Calibration(1.0, 1.0, 1.0, 1.645, "")
+    judge = replace(model, members=trained[0][2:], calibration=plain)
+    mean, std = judge.predict(DATA.batch[calibrates])
+    asked = judge.members.each("forward", _read(judge, DATA.batch[calibrates]))
+    epistemic, aleatoric = judge.scale**2 * asked[0].var(0), judge.scale**2 * asked[1].mean(0)
+    torch.testing.assert_close(std, (epistemic + aleatoric).sqrt())
+    expected = fit_calibration(DATA.target[calibrates], mean.double(), epistemic.double(), aleatoric.double())
+    assert model.calibration.interval_factor == pytest.approx(expected.interval_factor, rel=1e-3)
+    assert model.calibration.aleatoric_scale == pytest.approx(expected.aleatoric_scale, rel=1e-3)
+
+
+def _read(model: FingerprintEnsemble, batch: MixtureBatch) -> Tensor:
+    species, x = (part[:, model.slots] for part in model.speciation.slots(batch.to(torch.float32)))
+    known = torch.cat([model.fingerprints[species] * (x > 0)[..., None], x[..., None]], dim=-1)
+    return torch.cat([known.flatten(1), batch.temperature_K[:, None].float()], dim=1)
 
 
 def test_rows_that_are_held_back_have_no_say() -> None:
