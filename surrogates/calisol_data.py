@@ -51,8 +51,9 @@ def load_calisol(path: Path) -> MixtureData:
     weight fractions, which are divided by their sum. mol/l becomes mol/kg solvent as if the salt took no
     room: too low by some 3 % at 1 mol/l. The target is log10 of the conductivity [S/cm].
 
-    `rows` has three more columns: `paper` (the doi), `estimated` (the molality comes from mol/l) and
-    `doubtful` (the structure of a solvent does not fit the name it has in the paper).
+    `rows` has four more columns: `paper` (the doi), `estimated` (the molality comes from mol/l), `doubtful`
+    (the structure of a solvent does not fit the name it has in the paper) and `suspect` (the conductivity is
+    that of a lower temperature; calisol_suspects.csv says how it was found).
 
     Args:
         path: The table, as published.
@@ -78,7 +79,12 @@ def load_calisol(path: Path) -> MixtureData:
     )
     doubtful = (masses > 0) @ np.array([calisol_chemicals()[name].is_doubtful for name in names])
     rows = mixture_rows(table, batch, np.flatnonzero(usable) + 2, np.zeros(len(kept), dtype=bool))
-    rows = rows.assign(paper=kept["doi"].to_numpy(), estimated=is_molar, doubtful=doubtful)
+    rows = rows.assign(
+        paper=kept["doi"].to_numpy(),
+        estimated=is_molar,
+        doubtful=doubtful,
+        suspect=_is_suspect(cells)[usable],
+    )
     return MixtureData(
         table=table,
         batch=batch,
@@ -118,6 +124,16 @@ def _is_low(cells: pd.DataFrame) -> npt.NDArray[np.bool_]:
 def _has_lost_digit(cells: pd.DataFrame) -> npt.NDArray[np.bool_]:
     paper, given, _ = LOST_DIGIT
     return ((cells["doi"] == paper) & np.isclose(cells["k"], given, rtol=0, atol=1e-8)).to_numpy()
+
+
+def _is_suspect(cells: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Return which rows the list of suspects names; paper and conductivity must be as it says."""
+    with files("surrogates").joinpath("calisol_suspects.csv").open(encoding="utf-8") as lines:
+        listed = pd.read_csv(lines, comment="#", index_col="row").reindex(np.arange(len(cells)) + 2)
+    same = (listed["paper"].to_numpy() == cells["doi"].to_numpy()) & np.isclose(
+        listed["conductivity_mS_cm"], cells["k"], rtol=1e-4
+    )
+    return np.asarray(same, dtype=bool)
 
 
 def _masses(amounts: Floats, names: list[str], kind: pd.Series[str]) -> Floats:
@@ -165,5 +181,6 @@ def _report(cells: pd.DataFrame, kept: pd.DataFrame, amounts: Floats, rows: pd.D
         "flagged estimated",
         f"{int(rows['doubtful'].sum())} rows: the structure of {', '.join(doubtful)} may not be what the "
         "paper means, flagged doubtful",
+        f"{int(rows['suspect'].sum())} rows: conductivity of a lower temperature, flagged suspect",
         f"{int(rows['repeat'].sum())} rows: mixture and temperature of an earlier row, flagged repeat",
     )

@@ -89,6 +89,7 @@ def test_rows_say_paper_line_and_flags(small: MixtureData) -> None:
         "paper": ["10.1007/s10008-002-0300-9", "a", "a", "a", "10.1149/1.1403730", "b"],
         "estimated": [False, True, True, True, False, False],
         "doubtful": [False, False, False, False, True, False],
+        "suspect": [False] * 6,
     }
 
 
@@ -110,6 +111,7 @@ def test_every_row_that_was_touched_is_counted(small: MixtureData) -> None:
         "1 rows: fractions divided by their sum, which differs from 1",
         "3 rows: molality computed from mol/l as if the salt took no room, flagged estimated",
         "1 rows: the structure of DMM may not be what the paper means, flagged doubtful",
+        "0 rows: conductivity of a lower temperature, flagged suspect",
         "1 rows: mixture and temperature of an earlier row, flagged repeat",
     )
 
@@ -143,6 +145,31 @@ def test_the_list_of_known_quirks_is_honoured(published: MixtureData, data_dir: 
     assert conductivity[4114] == pytest.approx(13.260952381)
     others = conductivity.index.difference(mended)
     assert conductivity[others].to_numpy() == pytest.approx(given[others].to_numpy())
+
+
+def test_suspects_are_far_below_what_the_same_laboratory_measured_again(published: MixtureData) -> None:
+    rows, batch = published.rows, published.batch
+    assert rows["suspect"].groupby(rows["paper"]).sum().nlargest(3).tolist() == [156, 39, 0]
+    frame = pd.DataFrame(
+        {
+            "solvent": [
+                tuple(sorted((s, round(w, 2)) for s, w in zip(*one, strict=True) if w > 0))
+                for one in zip(batch.solvents.tolist(), batch.weights.tolist(), strict=True)
+            ],
+            "salt": batch.salt.numpy(),
+            "kelvin": batch.temperature_K.numpy().round(),
+            "molality": batch.molality.numpy(),
+            "log10": published.target.numpy(),
+        }
+    ).assign(suspect=rows["suspect"])
+    two = frame[rows["paper"] == "10.1021/je0498863"].merge(
+        frame[rows["paper"] == "10.1149/1.1630593"], on=["solvent", "salt", "kelvin"], suffixes=("", "_again")
+    )
+    two = two[np.isclose(two["molality"], two["molality_again"], rtol=0.08)]
+    ratio = 10 ** (two["log10"] - two["log10_again"])
+    assert two["suspect"].sum() > 50
+    assert ratio[two["suspect"]].quantile(0.9) < 0.7
+    assert ratio[~two["suspect"]].median() == pytest.approx(1, abs=0.02)
 
 
 def test_the_molecules_are_those_of_the_published_table(data_dir: Path) -> None:
