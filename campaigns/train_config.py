@@ -73,6 +73,7 @@ class TrainConfig(BaseModel):
         target: What was measured, as a column or a data set names it.
         encoder: `molsets`, or `diffmix`, which says how the logarithm of a property depends on temperature.
         law: Of `diffmix`, see `MixtureLaw`.
+        facts: Whether `diffmix` is told facts of solvents and anions beside their graphs.
         convolution: Of `molsets`.
         beside: What else is judged on the same splits: `forest`; of `diffmix` also `no-law` and `no-law-log`,
             which are DiffMix with `law: none` and `law: log`, and `fingerprint`.
@@ -88,6 +89,7 @@ class TrainConfig(BaseModel):
     target: str = "log10_conductivity_S_cm"
     encoder: Literal["molsets", "diffmix"] = "molsets"
     law: LawName | None = None
+    facts: bool | None = None
     convolution: ConvolutionName | None = None
     beside: tuple[Rival, ...] = ("forest",)
     members: int = Field(default=5, ge=2, le=100, strict=True)
@@ -101,6 +103,8 @@ class TrainConfig(BaseModel):
     def _fits_the_encoder(self) -> TrainConfig:
         if self.encoder == "molsets" and self.law is not None:
             raise ValueError("a law belongs to encoder: diffmix")
+        if self.encoder == "molsets" and self.facts is not None:
+            raise ValueError("facts belong to encoder: diffmix; molsets has descriptors")
         theirs = [rival for rival in self.beside if rival != "forest"]
         if self.encoder == "molsets" and theirs:
             raise ValueError(
@@ -113,9 +117,13 @@ class TrainConfig(BaseModel):
     def settings(self) -> EnsembleSettings | LawSettings:
         """Return the settings of the ensemble."""
         if self.encoder == "diffmix":
-            law = LawSettings(members=self.members)
-            training = replace(law.training, epochs=self.epochs or law.training.epochs)
-            return replace(law, encoder=replace(law.encoder, law=self.law or "vft"), training=training)
+            default = LawSettings()
+            told = default.encoder.facts if self.facts is None else self.facts
+            return LawSettings(
+                members=self.members,
+                encoder=replace(default.encoder, law=self.law or "vft", facts=told),
+                training=replace(default.training, epochs=self.epochs or default.training.epochs),
+            )
         return EnsembleSettings(
             members=self.members,
             encoder=MolSetsSettings(convolution=self.convolution or "GraphConv"),

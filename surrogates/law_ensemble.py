@@ -15,6 +15,7 @@ from surrogates.features import MoleculeFeatures
 from surrogates.law_predictor import LawPredictor
 from surrogates.members import Members
 from surrogates.mixture_data import MixtureData
+from surrogates.molecule_facts import species_facts
 from surrogates.molecules import MoleculeTable
 from surrogates.prediction import Calibration
 from surrogates.species import Speciation
@@ -77,7 +78,7 @@ class LawEnsemble:
         place = torch.zeros(len(speciation.table), len(speciation.table), dtype=torch.int64)
         place[one, other] = place[other, one] = torch.arange(len(one))
         with torch.no_grad():
-            embedding = self.members.each("embed", speciation.table, atom_features(speciation.table))
+            embedding = self.members.each("embed", *species_inputs(speciation.table))
             species, pairs = self.members.each("parts", torch.stack([one, other]), mine=(embedding,))
         return LawPredictor(
             laws=self.members.part("law"),
@@ -91,6 +92,11 @@ class LawEnsemble:
             shift=self.shift,
             scale=self.scale,
         )
+
+
+def species_inputs(table: MoleculeTable) -> tuple[MoleculeTable, Tensor, Tensor]:
+    """Return what `DiffMix.embed` takes of the species of a table."""
+    return table, atom_features(table), species_facts(table)
 
 
 def fit_law_ensemble(
@@ -124,7 +130,7 @@ def fit_law_ensemble(
     data = data.take(rows[distinct_rows(data, rows)])
     speciation = Speciation.of(data.table.components)
     batch = speciation.split(data.batch.to(torch.float32))
-    atoms = atom_features(speciation.table)
+    inputs = species_inputs(speciation.table)
     count = settings.members
     trains, calibrates = parts_of(data, count, settings.holdout, seed)
 
@@ -134,7 +140,7 @@ def fit_law_ensemble(
         network.law.standardise(data.batch.temperature_K, data.target)
 
     def outputs(learner: Members, rows: Tensor) -> tuple[Tensor, Tensor]:
-        embedding = learner.each("embed", speciation.table, atoms)
+        embedding = learner.each("embed", *inputs)
         mean, variance = learner.each("head", mine=(learner.each("mix", batch[rows], mine=(embedding,)),))
         return mean, variance
 

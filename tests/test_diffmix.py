@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from surrogates.atom_features import atom_features
 from surrogates.encoders.diffmix import DiffMix, DiffMixSettings, GraphSettings, MoleculeGraphs
 from surrogates.members import Members
+from surrogates.molecule_facts import species_facts
 from surrogates.molecules import MoleculeTable
 from surrogates.species import Speciation
 from tests.synthetic_laws import ENCODER, vft_data
@@ -21,6 +22,7 @@ DATA = vft_data(6)
 SPECIATION = Speciation.of(DATA.table.components)
 BATCH = SPECIATION.split(DATA.batch)
 ATOMS = atom_features(SPECIATION.table).double()
+FACTS = species_facts(SPECIATION.table).double()
 FLAT = replace(ENCODER, graph=replace(ENCODER.graph, layers=2))
 
 
@@ -56,9 +58,11 @@ def test_a_molecule_is_the_mean_of_its_atoms_after_graph_convolutions() -> None:
 
 
 def test_a_molecule_does_not_see_the_others() -> None:
-    one = network().embed(TABLE, ATOMS)
+    one = network().embed(TABLE, ATOMS, FACTS)
     alone = table_in_double(MoleculeTable.build([SPECIATION.table.components[2]]))
-    torch.testing.assert_close(network().embed(alone, atom_features(alone).double())[0], one[2])
+    torch.testing.assert_close(
+        network().embed(alone, atom_features(alone).double(), species_facts(alone).double())[0], one[2]
+    )
 
 
 def test_dropout_leaves_out_all_channels_when_told_to_and_none_in_prediction() -> None:
@@ -82,7 +86,7 @@ def test_members_leave_out_channels_of_their_own() -> None:
 
 def test_a_pair_is_the_same_from_both_sides() -> None:
     made = network()
-    embedding = made.embed(TABLE, ATOMS)
+    embedding = made.embed(TABLE, ATOMS, FACTS)
     pairs = torch.triu_indices(len(TABLE), len(TABLE))
     _, forth = made.parts(embedding, pairs)
     _, back = made.parts(embedding, pairs.flip(0))
@@ -91,7 +95,7 @@ def test_a_pair_is_the_same_from_both_sides() -> None:
 
 def test_mixtures_are_a_loop_over_species_and_ordered_pairs() -> None:
     made = network()
-    embedding = made.embed(TABLE, ATOMS)
+    embedding = made.embed(TABLE, ATOMS, FACTS)
     mean, variance = made(TABLE, ATOMS, BATCH)
     for n in range(len(BATCH)):
         x, t = BATCH.x[n], BATCH.temperature_K[n : n + 1]
@@ -126,7 +130,7 @@ def test_the_order_of_the_molecules_in_the_table_does_not_matter() -> None:
     last = len(components) - 1
     batch = replace(DATA.batch, solvents=last - DATA.batch.solvents, salt=last - DATA.batch.salt)
     table = table_in_double(turned.table)
-    said = network()(table, atom_features(table).double(), turned.split(batch))
+    said = network()(table, atom_features(table).double(), species_facts(table).double(), turned.split(batch))
     torch.testing.assert_close(said, network()(TABLE, ATOMS, BATCH))
 
 

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from activelearn.screening import Screen, by_mean
 from activelearn.spaces import MixtureSpace
-from surrogates.atom_features import atom_features
 from surrogates.batches import MixtureBatch, MixtureProduct
+from surrogates.law_ensemble import species_inputs
 from surrogates.law_predictor import LawPredictor
 from surrogates.laws import arrhenius, vft
 from surrogates.mixture_data import tabulate
@@ -78,7 +78,7 @@ def test_the_members_say_what_the_networks_say() -> None:
     pairs = predictor.pairs[:, predictor.place[batch.pairs[0], batch.pairs[1]]]
     assert pairs.shape == (2, batch.pairs.shape[1], 4)
     species = predictor.speciation.table
-    embedding = ensemble.members.each("embed", species, atom_features(species))
+    embedding = ensemble.members.each("embed", *species_inputs(species))
     mean, variance = ensemble.members.each(
         "head", mine=(ensemble.members.each("mix", batch, mine=(embedding,)),)
     )

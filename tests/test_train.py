@@ -267,9 +267,17 @@ def test_the_law_and_the_epochs_of_a_job_are_those_of_the_ensemble() -> None:
     assert plain == LawSettings()
 
 
-@pytest.mark.parametrize("job", ["diffmix-conductivity", "diffmix-calisol"])
+@pytest.mark.parametrize("job", ["diffmix-conductivity", "diffmix-extrapolation", "diffmix-calisol"])
 def test_the_bundled_law_jobs_can_be_read(job: str) -> None:
     config = load_yaml(resolve_job(job), TrainConfig)
-    assert config.settings() == LawSettings()
+    settings = config.settings()
+    assert isinstance(settings, LawSettings)
+    assert settings.encoder == replace(LawSettings().encoder, facts=job == "diffmix-calisol")
     assert config.target == "log10_conductivity_S_cm"
-    assert config.beside == ("no-law", "no-law-log", "fingerprint", "forest")
+    assert {"no-law", "fingerprint", "forest"} <= set(config.beside)
+
+
+def test_facts_belong_to_diffmix(tmp_path: Path) -> None:
+    assert refusal(tmp_path, JOB + "facts: true\n") == (
+        "job.yaml: facts belong to encoder: diffmix; molsets has descriptors. Correct the values."
+    )

@@ -20,6 +20,7 @@ from torch_geometric.utils import scatter
 from surrogates.atom_features import WIDTH
 from surrogates.encoders.convolutions import convolution
 from surrogates.encoders.mixture_law import LawName, MixtureLaw, perceptron, pool
+from surrogates.molecule_facts import WIDTH as FACTS
 from surrogates.molecules import MoleculeTable
 from surrogates.species import SpeciesBatch
 
@@ -71,6 +72,8 @@ class DiffMixSettings:
 
     Attributes:
         law: See `MixtureLaw`.
+        facts: Whether facts of solvents and anions stand beside the graph embedding, as not in the paper:
+            `species_facts`.
         graph: Of the graph network.
         pooled: Width of what SubNet says of a species and PairNet of two.
         pair: Width of the hidden layer of SubNet and PairNet.
@@ -78,6 +81,7 @@ class DiffMixSettings:
     """
 
     law: LawName = "vft"
+    facts: bool = True
     graph: GraphSettings = GraphSettings()
     pooled: int = 32
     pair: int = 64
@@ -89,21 +93,23 @@ class DiffMix(nn.Module):
 
     def __init__(self, settings: DiffMixSettings) -> None:
         super().__init__()
-        width = settings.graph.molecule
+        width = settings.graph.molecule + FACTS * settings.facts
+        self.facts = settings.facts
         self.graphs = MoleculeGraphs(settings.graph)
         self.sub_net = perceptron([width, settings.pair, settings.pooled])
         self.pair_net = perceptron([2 * width, settings.pair, settings.pooled])
         self.law = MixtureLaw(settings.law, 2 * settings.pooled, settings.mix)
 
-    def embed(self, table: MoleculeTable, atoms: Tensor) -> Tensor:
+    def embed(self, table: MoleculeTable, atoms: Tensor, facts: Tensor) -> Tensor:
         """Return the embedding of each species, `u x d`.
 
         Args:
             table: The `u` species.
             atoms: `a x 97`, from `atom_features`.
+            facts: `u x 12`, from `species_facts`.
         """
         embedding: Tensor = self.graphs(table, atoms)
-        return embedding
+        return torch.cat([embedding, facts], dim=-1) if self.facts else embedding
 
     def parts(self, embedding: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
         """Return what each species is, `u x p`, and what each pair does, `number of pairs x p`.
@@ -126,6 +132,8 @@ class DiffMix(nn.Module):
         mean, variance = self.law(mixed)
         return mean, variance
 
-    def forward(self, table: MoleculeTable, atoms: Tensor, batch: SpeciesBatch) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, table: MoleculeTable, atoms: Tensor, facts: Tensor, batch: SpeciesBatch
+    ) -> tuple[Tensor, Tensor]:
         """Return mean and variance of the standardised log10 for each mixture, each `n`."""
-        return self.head(self.mix(self.embed(table, atoms), batch))
+        return self.head(self.mix(self.embed(table, atoms, facts), batch))

@@ -26,11 +26,10 @@ from torch import Tensor
 from activelearn.screening import BLOCK
 from activelearn.spaces import MixtureSpace
 from campaigns.screen import choose_screen
-from surrogates.atom_features import atom_features
 from surrogates.datasets import load_dataset
 from surrogates.encoders.diffmix import DiffMix
 from surrogates.ensemble import EnsembleSettings, fit_ensemble
-from surrogates.law_ensemble import LawSettings, fit_law_ensemble
+from surrogates.law_ensemble import LawSettings, fit_law_ensemble, species_inputs
 from surrogates.law_training import distinct_rows, parts_of, train_on_property
 from surrogates.members import Members, beta_nll
 from surrogates.mixture_data import MixtureData
@@ -81,13 +80,11 @@ class Mixture:
     """A mixture as the loop takes it.
 
     Attributes:
-        table: Its species.
-        atoms: `a x 97`, theirs.
+        species: Their table, atoms and facts, as `DiffMix.embed` takes them.
         batch: One row over them.
     """
 
-    table: MoleculeTable
-    atoms: Tensor
+    species: tuple[MoleculeTable, Tensor, Tensor]
     batch: SpeciesBatch
 
 
@@ -121,7 +118,7 @@ class Loop:
     def epoch(self) -> None:
         """Go through the sample once, forward and back mixture by mixture."""
         for number, (mixture, target) in enumerate(zip(self.mixtures, self.target, strict=True), 1):
-            mean, variance = self.network(mixture.table, mixture.atoms, mixture.batch)
+            mean, variance = self.network(*mixture.species, mixture.batch)
             loss = (mean - target).abs() + beta_nll(target, mean.detach(), variance, 0.0)
             (loss.sum() / SIZE).backward()
             if number % SIZE == 0:
@@ -133,20 +130,20 @@ def _alone(data: MixtureData, row: int) -> Mixture:
     one = data.take(torch.tensor([row]))
     speciation = Speciation.of(one.table.components)
     batch = speciation.split(one.batch.to(torch.float32))
-    return Mixture(speciation.table, atom_features(speciation.table), batch)
+    return Mixture(species_inputs(speciation.table), batch)
 
 
 def epoch_s(data: MixtureData, members: int) -> float:
     """Return the time of an epoch of so many members, trained as `fit_law_ensemble` does, s."""
     speciation = Speciation.of(data.table.components)
-    batch, atoms = speciation.split(data.batch.to(torch.float32)), atom_features(speciation.table)
+    batch, inputs = speciation.split(data.batch.to(torch.float32)), species_inputs(speciation.table)
     networks = [DiffMix(SETTINGS.encoder) for _ in range(members)]
     for network in networks:
         network.law.standardise(data.batch.temperature_K, data.target)
     trains, _ = parts_of(data, SETTINGS.members, SETTINGS.holdout, seed=0)
 
     def outputs(learner: Members, rows: Tensor) -> tuple[Tensor, Tensor]:
-        embedding = learner.each("embed", speciation.table, atoms)
+        embedding = learner.each("embed", *inputs)
         mean, variance = learner.each("head", mine=(learner.each("mix", batch[rows], mine=(embedding,)),))
         return mean, variance
 
