@@ -135,12 +135,14 @@ def optimise(
     kept = {name: tensor.detach().clone() for name, tensor in learning.items()}
     for epoch in range(settings.epochs):
         order = torch.randperm(rows, generator=generator)
+        learner.network.train()
         for some in order[: steps * size].split(size):
             total = loss(learner, some, generator)
             optimiser.zero_grad(set_to_none=True)
             total.backward()
             optimiser.step()
             schedule.step()
+        learner.network.eval()
         last = epoch == settings.epochs - 1
         if last or (epoch >= _WATCH_FROM * settings.epochs and epoch % _WATCH_EVERY == 0):
             now = error(learner)

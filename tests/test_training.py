@@ -182,3 +182,20 @@ def test_of_epochs_with_one_error_the_last_is_kept() -> None:
     after = optimise(_networks(), _mean_output, error, 80, replace(SETTINGS, epochs=5), seed=0)
     assert len(seen) > 1 and not torch.equal(seen[0], seen[-1])
     assert torch.equal(after.parameters["layers.0.bias"], seen[-1])
+
+
+def test_dropout_is_on_in_training_and_off_where_the_error_is_taken() -> None:
+    on: list[bool] = []
+    off: list[bool] = []
+
+    def loss(members: Members, rows: Tensor, generator: torch.Generator) -> Tensor:
+        on.append(members.network.training)
+        return _mean_output(members, rows, generator)
+
+    def error(members: Members) -> Tensor:
+        off.append(members.network.training)
+        return torch.zeros(2)
+
+    after = optimise(_networks(), loss, error, 80, replace(SETTINGS, epochs=3), seed=0)
+    assert set(on) == {True} and set(off) == {False}
+    assert not after.network.training
