@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -49,11 +50,15 @@ def fetch(name: Name, data_dir: DataDir = None) -> None:
 def check(name: Name, data_dir: DataDir = None) -> None:
     """Check the hash of each file, read them, and report what was done to how many rows."""
     from surrogates import datasets
+    from surrogates.excess_data import TARGETS
 
     entry = datasets.dataset(name)
     folder = datasets.fetch(entry, data_dir)
     for file in entry.files:
-        typer.echo(f"{folder / file.name}\nsha256 {file.sha256}, as published")
-    if entry.load is not None:
-        for line in entry.load(folder).report:
-            typer.echo(f"- {line}")
+        checked = f"sha256 {file.sha256}, as published" if file.sha256 else "no hash is published"
+        typer.echo(f"{folder / file.name}\n{checked}")
+    reports = [] if entry.load is None else [entry.load(folder).report]
+    if entry.load_excess is not None:
+        reports = [entry.load_excess(folder, target).report for target in TARGETS]
+    for line in chain.from_iterable(reports):
+        typer.echo(f"- {line}")

@@ -14,7 +14,9 @@ import pooch
 
 from surrogates.calisol_data import load_calisol
 from surrogates.diffmix_data import load_diffmix
+from surrogates.diffmix_excess import load_diffmix_excess
 from surrogates.errors import InputError, Problem
+from surrogates.excess_data import ExcessData, load_excess
 from surrogates.mixture_data import MixtureData
 from surrogates.molsets_data import load_molsets
 
@@ -28,12 +30,12 @@ class PublishedFile:
     Attributes:
         name: In the folder of its data set; its home may call it otherwise.
         url: At a fixed commit.
-        sha256: Of its bytes.
+        sha256: Of its bytes; None if its home packs it anew for each download, so that nothing can be checked.
     """
 
     name: str
     url: str
-    sha256: str
+    sha256: str | None
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,15 @@ class Dataset:
     """Published files and how to read them.
 
     Attributes:
-        name: What it is called here, and the folder its files lie in.
+        name: What it is called here, and the folder its files lie in unless `folder` is given.
         what: What it holds, in a line.
-        rows: Number of measurements that `load` returns; None if it holds none.
+        rows: Number of measurements that it holds; None if it holds none.
         licence: As its authors state it.
         citation: Whom to cite.
         files: One or more; all are needed.
-        load: Reads the folder, once all hashes have been checked; None if it holds no measured mixtures.
+        load: Reads the folder, once all hashes have been checked; None if it holds no electrolytes.
+        load_excess: Reads an excess property, by its name in `TARGETS`, from the folder; None if it holds none.
+        folder: Where its files lie, if not under its name.
     """
 
     name: str
@@ -57,11 +61,26 @@ class Dataset:
     citation: str
     files: tuple[PublishedFile, ...]
     load: Callable[[Path], MixtureData] | None
+    load_excess: Callable[[Path, str], ExcessData] | None = None
+    folder: str = ""
+
+    def below(self, place: Path) -> Path:
+        """Return the folder of its files in a place that holds data sets."""
+        return place / (self.folder or self.name)
 
 
 _MOLSETS_FILE = "data_compiled.csv"
 _CALISOL_FILE = "calisol23_dtu.csv"
 _DIFFMIX_FILE = "published_AEM_data.csv"
+_DIFFMIX = (
+    "https://raw.githubusercontent.com/BattModels/DiffMix-NatCommData/"
+    "a3651ba671d2e54ed3a16f27d7d334a3339b7f54/training_data/"
+)
+_DIFFMIX_EXCESS = {
+    "excess_molar_enthalpy_J_mol": "published_excess_molar_enthalpy.csv",
+    "excess_molar_volume_cm3_mol": "published_excess_molar_volume.csv",
+}
+_EXCESS_FILE = "curated_json.tar.gz"
 _DRXNET = (
     "https://raw.githubusercontent.com/zhongpc/drxnet/"
     "c5fba7be2c312a32f9b809d4babe9df55bdfc790/drxnet/pretrained/"
@@ -110,12 +129,50 @@ DATASETS = (
         files=(
             PublishedFile(
                 name=_DIFFMIX_FILE,
-                url="https://raw.githubusercontent.com/BattModels/DiffMix-NatCommData/"
-                f"a3651ba671d2e54ed3a16f27d7d334a3339b7f54/training_data/{_DIFFMIX_FILE}",
+                url=_DIFFMIX + _DIFFMIX_FILE,
                 sha256="2f44ba6e69c07bbee4c914afa5b47ad9ae2b0769eb951b22330f4ecf3a244c7f",
             ),
         ),
         load=lambda folder: load_diffmix(folder / _DIFFMIX_FILE),
+    ),
+    Dataset(
+        name="diffmix-excess",
+        what="excess molar enthalpies (631) and volumes (1,069) of binary mixtures, 293 to 343 K",
+        rows=1700,
+        licence="CC BY-NC-ND 4.0",
+        citation="Zhu et al., Nat. Commun. 15, 8649 (2024), doi 10.1038/s41467-024-51653-7",
+        files=tuple(
+            PublishedFile(name=name, url=_DIFFMIX + name, sha256=sha256)
+            for name, sha256 in zip(
+                _DIFFMIX_EXCESS.values(),
+                (
+                    "96a1492a718fd7f16139e0d4121cee297fbcbfc5bdaea1313edb750b99aa7284",
+                    "c3dc08aa5e9f404e60981230ecd6967ee0eedc30620a3bc5423e7b2cce416e89",
+                ),
+                strict=True,
+            )
+        ),
+        load=None,
+        load_excess=lambda folder, target: load_diffmix_excess(folder / _DIFFMIX_EXCESS[target]),
+        folder="diffmix",
+    ),
+    Dataset(
+        name="excess-properties",
+        what="excess molar enthalpies (2,423) and volumes (1,414) of binary mixtures, 278 to 338 K",
+        rows=3837,
+        licence="Apache-2.0",
+        citation="Wadell and Bhutani, excess-properties-dataset, doi 10.5281/zenodo.19825668",
+        files=(
+            PublishedFile(
+                name=_EXCESS_FILE,
+                url="https://github.com/BattModels/excess-properties-dataset/archive/"
+                "54c96049c9c81dd84b848a71121a80b4dbf84a3c.tar.gz",
+                sha256=None,
+            ),
+        ),
+        load=None,
+        load_excess=lambda folder, target: load_excess(folder / _EXCESS_FILE, target),
+        folder="excess_properties",
     ),
     Dataset(
         name="drxnet-published",
@@ -161,7 +218,7 @@ def local_copy(entry: Dataset, data_dir: Path | None = None) -> Path | None:
     """Return the first folder that holds all files, of `data_dir`, $ACTIVELEARN_DATA and the user's cache.
 
     Returns:
-        `<place>/<name>`; None if no place holds all files.
+        Its folder there; None if no place holds all files.
 
     Raises:
         InputError: If a file that was found is not the published one.
@@ -186,7 +243,11 @@ def fetch(entry: Dataset, data_dir: Path | None = None) -> Path:
     found = local_copy(entry, data_dir)
     if found is not None:
         return found
-    folder = _cache() / entry.name
+    folder = entry.below(_cache())
+    unchecked = [file for file in _missing(entry, folder) if file.sha256 is None]
+    if unchecked:
+        why = "it has to be fetched by hand, for its home packs it anew each time and no hash can be checked"
+        raise InputError(_to_be_saved(entry, data_dir, why))
     pooch.get_logger().setLevel(logging.WARNING)
     for file in _missing(entry, folder):
         try:
@@ -200,7 +261,7 @@ def fetch(entry: Dataset, data_dir: Path | None = None) -> Path:
                 )
             ) from None
         except OSError as error:
-            raise InputError(_to_be_saved(entry, data_dir, type(error).__name__)) from error
+            raise InputError(_to_be_saved(entry, data_dir, f"the download failed ({type(error).__name__})")) from error
     return folder
 
 
@@ -213,9 +274,28 @@ def load_dataset(name: str, data_dir: Path | None = None) -> MixtureData:
     entry = dataset(name)
     if entry.load is None:
         others = ", ".join(other.name for other in DATASETS if other.load)
-        wrong = f"it holds {entry.what}, no measured mixtures"
+        wrong = f"it holds {entry.what}, no measured mixtures with a salt"
         raise InputError(Problem(f'data set "{name}"', wrong, f"Name one that does: {others}."))
     return entry.load(fetch(entry, data_dir))
+
+
+def load_excess_dataset(name: str, target: str, data_dir: Path | None = None) -> ExcessData:
+    """Return an excess property of the data set of that name, fetched and checked where need be.
+
+    Args:
+        name: Of the data set.
+        target: Of the property, a key of `excess_data.TARGETS`.
+        data_dir: Searched before $ACTIVELEARN_DATA and the user's cache.
+
+    Raises:
+        InputError: As `dataset` and `fetch` do, or if it holds no excess properties.
+    """
+    entry = dataset(name)
+    if entry.load_excess is None:
+        others = ", ".join(other.name for other in DATASETS if other.load_excess)
+        wrong = f"it holds {entry.what}, no excess properties"
+        raise InputError(Problem(f'data set "{name}"', wrong, f"Name one that does: {others}."))
+    return entry.load_excess(fetch(entry, data_dir), target)
 
 
 def _cache() -> Path:
@@ -228,12 +308,12 @@ def _folders(entry: Dataset, data_dir: Path | None) -> list[Path]:
             Problem(
                 f"data directory {data_dir}",
                 "this is not a directory",
-                f"Name the directory that holds {entry.name}/{entry.files[0].name}, or leave the option out.",
+                f"Name the directory that holds {entry.below(Path())}/{entry.files[0].name}, or leave the option out.",
             )
         )
     named = os.environ.get(DATA_VARIABLE)
     places = (data_dir, Path(named) if named else None, _cache())
-    return [place / entry.name for place in places if place is not None]
+    return [entry.below(place) for place in places if place is not None]
 
 
 def _missing(entry: Dataset, folder: Path) -> list[PublishedFile]:
@@ -244,14 +324,14 @@ def _where(entry: Dataset, file: PublishedFile) -> str:
     return f'data set "{entry.name}", file {file.name}'
 
 
-def _to_be_saved(entry: Dataset, data_dir: Path | None, failure: str) -> list[Problem]:
+def _to_be_saved(entry: Dataset, data_dir: Path | None, why: str) -> list[Problem]:
     """Return which files to put where: those that the fullest folder lacks, the cache if all are equal."""
     folders = _folders(entry, data_dir)
     fullest = min(reversed(folders), key=lambda folder: len(_missing(entry, folder)))
     problems = []
     for file in _missing(entry, fullest):
         searched = ", ".join(str(folder / file.name) for folder in folders if file in _missing(entry, folder))
-        wrong = f"no copy at {searched}, and the download failed ({failure})"
+        wrong = f"no copy at {searched}, and {why}"
         problems.append(Problem(_where(entry, file), wrong, f'Save {file.url} as "{fullest / file.name}".'))
     return problems
 
@@ -260,7 +340,9 @@ def _check_hashes(entry: Dataset, folder: Path) -> None:
     problems = []
     for file in entry.files:
         path = folder / file.name
-        if path.is_file() and (found := hashlib.sha256(path.read_bytes()).hexdigest()) != file.sha256:
+        if file.sha256 is None or not path.is_file():
+            continue
+        if (found := hashlib.sha256(path.read_bytes()).hexdigest()) != file.sha256:
             wrong = f"sha256 is {found}, that of the published file {file.sha256}"
             mend = f"Delete this file, then run: activelearn datasets fetch {entry.name}"
             problems.append(Problem(str(path), wrong, mend))

@@ -9,7 +9,7 @@ import re
 import tarfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -62,6 +62,27 @@ class ExcessData:
 
     def __len__(self) -> int:
         return len(self.target)
+
+    def take(self, rows: Tensor) -> ExcessData:
+        """Return some rows, with a table of just the molecules that stand in them.
+
+        Args:
+            rows: Indices of the rows, int64.
+        """
+        used, molecules = self.molecules[rows].unique(return_inverse=True)
+        return replace(
+            self,
+            table=MoleculeTable.build(self.table.components[int(row)] for row in used),
+            molecules=molecules,
+            x=self.x[rows],
+            temperature_K=self.temperature_K[rows],
+            target=self.target[rows],
+            rows=self.rows.iloc[rows.numpy()].reset_index(drop=True),
+        )
+
+    def exchanged(self) -> ExcessData:
+        """Return the same measurements with the two molecules of each in the other order."""
+        return replace(self, molecules=self.molecules.flip(1), x=1 - self.x)
 
 
 def load_excess(path: Path, target_name: str) -> ExcessData:
