@@ -16,9 +16,11 @@ from rich.table import Table
 from torch import Tensor
 
 from campaigns.config import load_yaml_by_key, resolve_job
+from campaigns.excess_config import ExcessConfig
 from campaigns.report import progress
 from campaigns.train import print_scores, train_to_directory, versions
 from campaigns.train_config import DistillationConfig, ProfileConfig, TrainConfig
+from campaigns.train_excess import print_excess_scores, train_excess_to_directory
 from surrogates import datasets
 from surrogates.discharge_domain import published_domain
 from surrogates.discharge_models import (
@@ -46,6 +48,7 @@ from surrogates.splits import holdouts
 KINDS: Mapping[str, type[BaseModel]] = {
     "data": TrainConfig,
     "profiles": ProfileConfig,
+    "excess": ExcessConfig,
     "teachers": DistillationConfig,
 }
 """What a job trains, by the key that only its kind has."""
@@ -70,6 +73,8 @@ def train_job(job: str, out: Path, data_dir: Path | None, console: Console, repo
         print_errors(distil_to_directory(config, path.parent, out, data_dir, console), report)
     elif isinstance(config, ProfileConfig):
         print_errors(train_profiles_to_directory(config, path, out, console), report)
+    elif isinstance(config, ExcessConfig):
+        print_excess_scores(train_excess_to_directory(config, path.parent, out, data_dir, console), report)
     else:
         print_scores(train_to_directory(job, out, data_dir, console), report)
 

@@ -30,7 +30,7 @@ class PublishedFile:
     Attributes:
         name: In the folder of its data set; its home may call it otherwise.
         url: At a fixed commit.
-        sha256: Of its bytes; None if its home packs it anew for each download, so that nothing can be checked.
+        sha256: Of its bytes; None if its home packs it anew for each download, so that there is none.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Dataset:
         citation: Whom to cite.
         files: One or more; all are needed.
         load: Reads the folder, once all hashes have been checked; None if it holds no electrolytes.
-        load_excess: Reads an excess property, by its name in `TARGETS`, from the folder; None if it holds none.
+        load_excess: Reads an excess property, a key of `excess_data.TARGETS`; None if it holds none.
         folder: Where its files lie, if not under its name.
     """
 
@@ -261,7 +261,9 @@ def fetch(entry: Dataset, data_dir: Path | None = None) -> Path:
                 )
             ) from None
         except OSError as error:
-            raise InputError(_to_be_saved(entry, data_dir, f"the download failed ({type(error).__name__})")) from error
+            raise InputError(
+                _to_be_saved(entry, data_dir, f"the download failed ({type(error).__name__})")
+            ) from error
     return folder
 
 
@@ -308,7 +310,8 @@ def _folders(entry: Dataset, data_dir: Path | None) -> list[Path]:
             Problem(
                 f"data directory {data_dir}",
                 "this is not a directory",
-                f"Name the directory that holds {entry.below(Path())}/{entry.files[0].name}, or leave the option out.",
+                f"Name the directory that holds {entry.below(Path()) / entry.files[0].name}, "
+                "or leave the option out.",
             )
         )
     named = os.environ.get(DATA_VARIABLE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,26 +14,15 @@ from surrogates.calibration import fit_calibration
 from surrogates.descriptors import molecule_descriptors
 from surrogates.encoders.fingerprint import FingerprintSettings, MixFingerprint, morgan_fingerprints
 from surrogates.excess_data import ExcessData
-from surrogates.excess_training import ExcessSettings, both_fractions, learn, scale_of
+from surrogates.excess_training import both_fractions, learn, scale_of
 from surrogates.forest import Inputs
 from surrogates.members import Members
-from surrogates.prediction import Calibration
+from surrogates.prediction import LEAST_VARIANCE, UNCALIBRATED, Calibration
+from surrogates.training import TrainingSettings
 
 TREES = 200
 _BITS = 256
-
-
-@dataclass(frozen=True)
-class Spread:
-    """What a baseline says of measurements.
-
-    Attributes:
-        mean: `n`, in the target's unit.
-        std: `n`, of a measurement, in the same unit.
-    """
-
-    mean: Tensor
-    std: Tensor
+_TRAINING = TrainingSettings(epochs=300, batch_size=64, learning_rate=3e-3, weight_decay=1e-4)
 
 
 @dataclass(frozen=True)
@@ -51,14 +40,12 @@ class FingerprintExcess:
     scale: float
 
     @staticmethod
-    def fit(
-        data: ExcessData, train: Tensor, validate: Tensor, settings: ExcessSettings, seed: int
-    ) -> FingerprintExcess:
-        """Return the ensemble fitted to some rows, trained and stopped as the other networks are."""
+    def fit(data: ExcessData, train: Tensor, validate: Tensor, members: int, seed: int) -> FingerprintExcess:
+        """Return the ensemble fitted to some rows, stopped and calibrated on others."""
         known = data.take(torch.cat([train, validate]))
         torch.manual_seed(seed)
-        shape = FingerprintSettings(slots=2, bits=_BITS, hidden=(256, 128), targets=3)
-        networks = [MixFingerprint(shape) for _ in range(settings.members)]
+        shape = FingerprintSettings(slots=2, bits=_BITS, targets=3)
+        networks = [MixFingerprint(shape) for _ in range(members)]
         fingerprints, x = morgan_fingerprints(known.table, _BITS), both_fractions(known).float()
         t = _standard(known.temperature_K)
 
@@ -67,17 +54,20 @@ class FingerprintExcess:
             return *_mean_and_variance(out, t[rows]), torch.zeros(len(members))
 
         scale = scale_of(known, len(train))
-        members = learn(networks, said, known.target / scale, len(train), settings, seed)
-        ensemble = FingerprintExcess(members, Calibration(1.0, 1.0, 1.0, 1.645, ""), scale)
+        trained = learn(networks, said, known.target / scale, len(train), _TRAINING, seed)
+        ensemble = FingerprintExcess(trained, UNCALIBRATED, scale)
         held = data.take(validate)
         calibration = fit_calibration(held.target, *ensemble._parts(held))
-        return FingerprintExcess(members, calibration, scale)
+        return replace(ensemble, calibration=calibration)
 
-    def predict(self, data: ExcessData) -> Spread:
-        """Return what the ensemble says of measurements; it depends on the order of components."""
+    def predict(self, data: ExcessData) -> tuple[Tensor, Tensor]:
+        """Return mean and standard deviation of measurements, `n` each, in the target's unit.
+
+        They depend on the order of components.
+        """
         mean, epistemic, aleatoric = self._parts(data)
         both = self.calibration.apply(epistemic, aleatoric)
-        return Spread(mean, (both[0] + both[1]).sqrt())
+        return mean, (both[0] + both[1]).sqrt()
 
     def _parts(self, data: ExcessData) -> tuple[Tensor, Tensor, Tensor]:
         with torch.no_grad():
@@ -122,18 +112,18 @@ class ExcessForest:
         columns = np.ptp(inputs, axis=0) > 0
         trees = ExtraTreesRegressor(TREES, max_features=0.3, random_state=seed)
         trees.fit(inputs[:, columns], np.tile(known.target.numpy(), 2))
-        forest = ExcessForest(columns, trees, 0.0, Calibration(1.0, 1.0, 1.0, 1.645, ""))
+        forest = ExcessForest(columns, trees, 0.0, UNCALIBRATED)
         held = data.take(validate)
         mean, spread = forest._mean_and_variance(held)
-        noise = float((held.target.numpy() - mean).__pow__(2).mean()) + 1e-30
+        noise = max(float(((held.target.numpy() - mean) ** 2).mean()), LEAST_VARIANCE)
         calibration = fit_calibration(held.target, mean, spread, np.full(len(mean), noise))
-        return ExcessForest(columns, trees, noise, calibration)
+        return replace(forest, noise=noise, calibration=calibration)
 
-    def predict(self, data: ExcessData) -> Spread:
-        """Return what the forest says of measurements."""
+    def predict(self, data: ExcessData) -> tuple[Tensor, Tensor]:
+        """Return mean and standard deviation of measurements, `n` each, in the target's unit."""
         mean, spread = map(torch.from_numpy, self._mean_and_variance(data))
         epistemic, aleatoric = self.calibration.apply(spread, torch.full_like(mean, self.noise))
-        return Spread(mean, (epistemic + aleatoric).sqrt())
+        return mean, (epistemic + aleatoric).sqrt()
 
     def _mean_and_variance(self, data: ExcessData) -> tuple[Inputs, Inputs]:
         both = (_inputs(data)[:, self.columns], _inputs(data.exchanged())[:, self.columns])

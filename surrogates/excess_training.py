@@ -16,7 +16,7 @@ from surrogates.errors import InputError, Problem
 from surrogates.excess_data import ExcessData
 from surrogates.excess_models import ExcessDomain, ExcessEnsemble
 from surrogates.members import Members, too_few_members
-from surrogates.prediction import Calibration
+from surrogates.prediction import UNCALIBRATED, Prediction
 from surrogates.training import TrainingSettings, optimise
 
 FEWEST_ROWS = 30
@@ -24,8 +24,10 @@ FEWEST_ROWS = 30
 _SMALLEST_STD = 1e-4
 """Of the noise, in the target's scale: a measurement that fits better is not more believed for it."""
 
+_WATCH_EVERY = 10
+
 Said = Callable[[Members, Tensor], tuple[Tensor, Tensor, Tensor]]
-"""Mean and variance, each `K x rows`, of rows given as indices, and what to hold small, `K`."""
+"""Mean and variance, each `K x rows`, of rows given as indices, and what else joins the loss, `K`."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,12 @@ class ExcessSettings:
     weight_decay: float = 1e-4
     smoothness: float = 1e-4
     network: DiffMixExcessSettings = field(default_factory=DiffMixExcessSettings)
+
+    def training(self, rows: int) -> TrainingSettings:
+        """Return the settings of the loop for a number of rows; an epoch is a step."""
+        return TrainingSettings(
+            self.steps, rows, self.learning_rate, self.weight_decay, watch_every=_WATCH_EVERY
+        )
 
 
 def check_excess(data: ExcessData, settings: ExcessSettings) -> None:
@@ -95,21 +103,27 @@ def fit_excess(
     def said(members: Members, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         embedding = members.each("embed", known.table, atoms)
         mean, variance, rough = members.each("mix", batch[rows], mine=(embedding,))
-        return mean, variance, rough
+        return mean, variance, settings.smoothness * rough
 
     scale = scale_of(known, len(train))
-    members = learn(networks, said, known.target / scale, len(train), settings, seed, progress)
+    training = settings.training(len(train))
+    members = learn(networks, said, known.target / scale, len(train), training, seed, progress)
     ensemble = ExcessEnsemble(
         members=members,
-        calibration=Calibration(1.0, 1.0, 1.0, 1.645, ""),
+        calibration=UNCALIBRATED,
         domain=ExcessDomain.of(known),
         target=known.target_name,
         scale=scale,
     )
     held = data.take(validate)
-    found = ensemble.predict(held.table, held.molecules, both_fractions(held), held.temperature_K)
+    found = predict(ensemble, held)
     calibration = fit_calibration(held.target, found.mean, found.epistemic, found.aleatoric)
     return replace(ensemble, calibration=calibration)
+
+
+def predict(ensemble: ExcessEnsemble, data: ExcessData) -> Prediction:
+    """Return what an ensemble says of the mixtures of some measurements."""
+    return ensemble.predict(data.table, data.molecules, both_fractions(data), data.temperature_K)
 
 
 def learn(
@@ -117,7 +131,7 @@ def learn(
     said: Said,
     target: Tensor,
     trained_on: int,
-    settings: ExcessSettings,
+    training: TrainingSettings,
     seed: int,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Members:
@@ -131,25 +145,25 @@ def learn(
         said: Evaluates members.
         target: `n`, over its scale.
         trained_on: How many rows, from the first on, to learn from.
-        settings: How.
-        seed: Of the order of rows, which does not matter but to rounding.
-        progress: Called with the steps done and their number.
+        training: How; `beta` and `teacher_weight` have no part in it.
+        seed: Of the order of rows.
+        progress: Called with the epochs done and their number.
     """
     target = target.float()
     watched = torch.arange(trained_on, len(target))
 
     def loss(members: Members, rows: Tensor, _: torch.Generator) -> Tensor:
-        mean, variance, rough = said(members, rows)
+        mean, variance, more = said(members, rows)
         width = (variance / 2).sqrt() + _SMALLEST_STD
         error = (mean - target[rows]).abs() / width + width.log()
-        return (width.detach() * error).mean(1).sum() + settings.smoothness * rough.sum()
+        total: Tensor = (width.detach() * error).mean(1).sum() + more.sum()
+        return total
 
     def error(members: Members) -> Tensor:
         with torch.no_grad():
             mean, _, _ = said(members, watched)
         return (mean - target[watched]).abs().mean(1)
 
-    training = TrainingSettings(settings.steps, trained_on, settings.learning_rate, settings.weight_decay)
     return optimise(Members.of(networks), loss, error, trained_on, training, seed, progress)
 
 

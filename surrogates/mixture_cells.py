@@ -76,6 +76,13 @@ def read_salts(cells: pd.Series[str], found: Findings) -> list[Component | None]
     return [None if s is None else Component.of(s) for s in _molecules(cells, _salt_fault, found)]
 
 
+def read_neutrals(cells: pd.Series[str], found: Findings) -> list[Component | None]:
+    """Return every row's molecule without charge, None where the cell is bad; a polymer is refused."""
+    is_empty = (cells == "").to_numpy()
+    found.cells(cells, is_empty, lambda _: "the cell is empty; expected a molecule", "Name the molecule.")
+    return [None if s is None else Component.of(s) for s in _molecules(cells, _neutral_fault, found)]
+
+
 def check_mixtures(slots: Sequence[Slot], rows: pd.Index[int], kind: str, found: Findings) -> None:
     """Note rows without solvents, with one of them twice, or whose fractions do not sum to 1.
 
@@ -159,6 +166,12 @@ def _solvent_fault(smiles: str) -> Fault | None:
     if charge != 0:
         return f"has a charge of {charge:+d}", "Give all its ions, so that it is neutral."
     return None
+
+
+def _neutral_fault(smiles: str) -> Fault | None:
+    if is_polymer(smiles):
+        return "is a polymer, of which a mole fraction says little", "Remove the row."
+    return _solvent_fault(smiles)
 
 
 def _salt_fault(smiles: str) -> Fault | None:

@@ -40,6 +40,10 @@ class Calibration:
         )
 
 
+UNCALIBRATED = Calibration(1.0, 1.0, 1.0, 1.645, "")
+"""Leaves variances as they are."""
+
+
 @dataclass(frozen=True)
 class Prediction:
     """Mean and variance of the target, or of `o` objectives, for `n` candidates, float32 unless said.

@@ -71,6 +71,8 @@ QUANTITIES: Mapping[str, Quantity] = {
     "cycle": Quantity(
         "", "a whole number from 1", lambda values: (values >= 1) & (values == np.floor(values))
     ),
+    "excess_molar_enthalpy_J_mol": Quantity("J/mol", _NUMBER, _representable),
+    "excess_molar_volume_cm3_mol": Quantity("cm**3/mol", _NUMBER, _representable),
     "conductivity_S_cm": Quantity("S/cm", _CONDUCTIVITY, _positive),
     "conductivity_mS_cm": Quantity("mS/cm", _CONDUCTIVITY, _positive),
 }

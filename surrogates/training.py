@@ -15,7 +15,6 @@ _HUBER = 0.1
 """Standardised distance from the teacher beyond which the pull no longer grows."""
 _WATCH_FROM = 0.4
 """Share of the epochs after which the validation error is watched: before, the step is still large."""
-_WATCH_EVERY = 2
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,7 @@ class TrainingSettings:
         weight_decay: Of AdamW.
         beta: Of `beta_nll`.
         teacher_weight: Weight of the taught mixtures' loss.
+        watch_every: Epochs from one look at the validation error to the next.
     """
 
     epochs: int = 150
@@ -37,6 +37,7 @@ class TrainingSettings:
     weight_decay: float = 1e-2
     beta: float = 0.25
     teacher_weight: float = 1.0
+    watch_every: int = 2
 
 
 Forward = Callable[[Members, Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -144,7 +145,7 @@ def optimise(
             schedule.step()
         learner.network.eval()
         last = epoch == settings.epochs - 1
-        if last or (epoch >= _WATCH_FROM * settings.epochs and epoch % _WATCH_EVERY == 0):
+        if last or (epoch >= _WATCH_FROM * settings.epochs and epoch % settings.watch_every == 0):
             now = error(learner)
             better = now <= least
             least = torch.where(better, now, least)

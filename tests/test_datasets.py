@@ -12,8 +12,18 @@ from typing import Any
 import pooch
 import pytest
 
-from surrogates.datasets import DATASETS, Dataset, PublishedFile, dataset, fetch, load_dataset, local_copy
+from surrogates.datasets import (
+    DATASETS,
+    Dataset,
+    PublishedFile,
+    dataset,
+    fetch,
+    load_dataset,
+    load_excess_dataset,
+    local_copy,
+)
 from surrogates.errors import InputError
+from surrogates.excess_data import TARGETS
 
 CONTENT = b"a published file\n"
 
@@ -67,11 +77,12 @@ def _network(served: dict[str, bytes]) -> Callable[..., str]:
 @pytest.mark.parametrize("entry_", DATASETS, ids=lambda e: e.name)
 def test_every_record_is_complete_and_pinned(entry_: Dataset) -> None:
     for file in entry_.files:
-        assert re.search(r"/[0-9a-f]{40}/", file.url)
+        assert re.search(r"/[0-9a-f]{40}[/.]", file.url)
         assert Path(file.url).suffix == Path(file.name).suffix
-        assert re.fullmatch(r"[0-9a-f]{64}", file.sha256)
+        assert file.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", file.sha256)
     assert len({file.name for file in entry_.files}) == len(entry_.files) > 0
-    assert (entry_.rows is None) == (entry_.load is None)
+    assert (entry_.rows is None) == (entry_.load is None and entry_.load_excess is None)
+    assert entry_.load is None or entry_.load_excess is None
     assert entry_.rows != 0 and entry_.licence and "doi" in entry_.citation
 
 
@@ -211,7 +222,8 @@ def test_what_holds_no_mixtures_is_not_read_as_such() -> None:
         load_dataset("drxnet-published")
     assert str(caught.value) == (
         'data set "drxnet-published": it holds weights of five DRXNet models of the discharge of disordered '
-        "rock-salt cathodes, no measured mixtures. Name one that does: molsets, calisol23, diffmix."
+        "rock-salt cathodes, no measured mixtures with a salt. "
+        "Name one that does: molsets, calisol23, diffmix."
     )
 
 
@@ -220,3 +232,34 @@ def test_the_real_files_have_the_rows_and_hash_of_their_record(entry_: Dataset, 
     data = load_dataset(entry_.name, data_dir)
     assert len(data) == entry_.rows
     assert data.sha256 in {file.sha256 for file in entry_.files}
+
+
+def test_what_holds_no_excess_properties_is_not_read_as_such() -> None:
+    with pytest.raises(InputError) as caught:
+        load_excess_dataset("molsets", "excess_molar_volume_cm3_mol")
+    assert str(caught.value) == (
+        'data set "molsets": it holds ionic conductivity of polymer and liquid electrolytes with a lithium '
+        "salt, 298 K, no excess properties. Name one that does: diffmix-excess, excess-properties."
+    )
+
+
+def test_a_file_without_a_published_hash_is_to_be_fetched_by_hand(entry: Dataset, tmp_path: Path) -> None:
+    unchecked = replace(entry, files=(replace(entry.files[0], sha256=None),), folder="figures")
+    target = tmp_path / "cache" / "activelearn" / "figures" / "numbers.csv"
+    with pytest.raises(InputError) as caught:
+        fetch(unchecked)
+    assert str(caught.value) == (
+        f'data set "numbers", file numbers.csv: no copy at {target}, and it has to be fetched by hand, '
+        "for its home packs it anew each time and no hash can be checked. "
+        f'Save https://example.org/commit/numbers.csv as "{target}".'
+    )
+    target.parent.mkdir(parents=True)
+    target.write_text("whatever", encoding="utf-8")
+    assert fetch(unchecked) == target.parent
+
+
+@pytest.mark.parametrize("entry_", [e for e in DATASETS if e.load_excess], ids=lambda e: e.name)
+def test_the_real_excess_properties_have_the_rows_of_their_record(entry_: Dataset, data_dir: Path) -> None:
+    read = [load_excess_dataset(entry_.name, target, data_dir) for target in TARGETS]
+    assert [data.target_name for data in read] == list(TARGETS)
+    assert sum(map(len, read)) == entry_.rows

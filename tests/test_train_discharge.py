@@ -113,7 +113,7 @@ def test_a_job_says_by_one_key_what_it_trains_on(
 ) -> None:
     job.write_text(text)
     assert _refused(job, monkeypatch, capsys) == (
-        f"error: mine.yaml: of the keys data, profiles, teachers there must be one; {came} came. "
+        f"error: mine.yaml: of the keys data, profiles, excess, teachers there must be one; {came} came. "
         "Give the one that says what to train on.\n"
     )
 
