@@ -156,7 +156,7 @@ def test_noise_is_the_same_for_all_pure_components_and_more_between() -> None:
 
 
 def test_roughness_is_that_of_the_worked_sum() -> None:
-    net, (molecules, x, temperature) = NETWORKS[4], drawn(0, 1, 2)
+    net, (_, x, temperature) = NETWORKS[4], drawn(0, 1, 2)
     batch = BlendBatch.of(torch.tensor([[0, 1]]), x, temperature)
     with torch.no_grad():
         embedding = net.embed(TABLE, ATOMS)

@@ -30,5 +30,5 @@ def test_rows_fall_8_to_1_to_1_and_each_split_has_its_own_seed() -> None:
 
 
 def test_two_groups_are_too_few() -> None:
-    with pytest.raises(ValueError, match="^2 groups cannot be split in three parts$"):
+    with pytest.raises(ValueError, match=r"^2 groups cannot be split in three parts$"):
         three_way_splits("pairs", torch.tensor([0, 0, 1]), 1)
