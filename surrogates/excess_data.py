@@ -8,7 +8,7 @@ import json
 import re
 import tarfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
@@ -101,8 +101,9 @@ def load_excess(path: Path, target_name: str) -> ExcessData:
     for name, content in _documents(path):
         done["files"] += 1
         for series in content["mixture_data"]:
-            if series["measurement"] != measurement:
-                passed[series["measurement"]] += len(series["values"])
+            unread = _unread(series, measurement, factors)
+            if unread:
+                passed[unread] += len(series["values"])
                 continue
             number = len(series["values"])
             done["converted"] += number * (factors[series["units"]] != 1)
@@ -170,6 +171,16 @@ def _documents(path: Path) -> Iterator[tuple[str, Any]]:
                 text = _COMMENT.sub(lambda part: part[1] or "", content.read().decode("utf-8"))
                 found[match[1]] = json.loads(re.sub(r",(\s*[}\]])", r"\1", text))
     yield from sorted(found.items())
+
+
+def _unread(series: dict[str, Any], measurement: str, factors: Mapping[str, float]) -> str:
+    """Return what a series holds if it is not read; nothing if it is."""
+    if series["measurement"] != measurement:
+        return str(series["measurement"])
+    if series["units"] not in factors:
+        return f"{measurement} in {series['units']}"
+    kind = series.get("xtype", "mole fraction")
+    return "" if kind == "mole fraction" else f"{measurement} by {kind}"
 
 
 def _kelvin(temperature: float | dict[str, Any]) -> float:

@@ -26,6 +26,21 @@ PLAIN = {
             "x1": [0.25, 0.5],
             "values": [0.1, -0.2],
         },
+        {
+            "measurement": "excess molar enthalpy",
+            "units": "cal/mol",
+            "temperature": 298.15,
+            "x1": [0.5],
+            "values": [9],
+        },
+        {
+            "measurement": "excess molar enthalpy",
+            "units": "J/mol",
+            "temperature": 298.15,
+            "xtype": "mass fraction",
+            "x1": [0.5, 0.6],
+            "values": [9, 8],
+        },
         {"measurement": "density", "units": "g/cm^3", "temperature": 298.15, "x1": [0.5], "values": [1.1]},
     ],
 }
@@ -91,7 +106,8 @@ def test_units_temperatures_and_comments_are_read(archive: Path) -> None:
         "2 rows: temperature converted from degC",
         "2 rows: kind of fraction not named, read as mole fraction",
         "0 rows: far from the curve of their series, kept, flagged suspect",
-        "other measurements passed over: density 1, excess molar volume 2",
+        "other measurements passed over: density 1, excess molar enthalpy by mass fraction 2, excess molar "
+        "enthalpy in cal/mol 1, excess molar volume 2",
     )
 
 
