@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from surrogates.chemicals import resolve
-from surrogates.excess_data import ExcessData, pair_up
+from surrogates.excess_data import TARGETS, ExcessData, pair_up, suspects
 from surrogates.molecules import Component
 
 COLUMNS = {
@@ -36,6 +36,10 @@ def load_diffmix_excess(path: Path) -> ExcessData:
     measured = next(column for column in cells if column in COLUMNS)
     first, second = ([Component.of(_smiles(str(name))) for name in cells[f"sub{i}_name"]] for i in (1, 2))
     table, molecules, pair = pair_up(first, second)
+    measurement = TARGETS[COLUMNS[measured]][0]
+    points = zip(cells["temperature (K)"], cells["x1 (mole fraction)"], cells[measured], strict=True)
+    known = suspects()
+    suspected = [(path.name, measurement, float(t), float(x), float(y)) in known for t, x, y in points]
     return ExcessData(
         table=table,
         molecules=molecules,
@@ -43,10 +47,13 @@ def load_diffmix_excess(path: Path) -> ExcessData:
         temperature_K=torch.tensor(cells["temperature (K)"].to_numpy(dtype=float)),
         target=torch.tensor(cells[measured].to_numpy(dtype=float)),
         target_name=COLUMNS[measured],
-        rows=pd.DataFrame({"file": path.name, "paper": cells["link"], "pair": pair, "suspect": False}),
+        rows=pd.DataFrame({"file": path.name, "paper": cells["link"], "pair": pair, "suspect": suspected}),
         source=path.name,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        report=(f"{len(cells)} rows read, none dropped; {len(set(pair.tolist()))} pairs of molecules",),
+        report=(
+            f"{len(cells)} rows read, none dropped; {len(set(pair.tolist()))} pairs of molecules",
+            f"{sum(suspected)} rows: out of place in their series, kept, flagged suspect",
+        ),
     )
 
 

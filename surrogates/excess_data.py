@@ -125,8 +125,9 @@ def load_excess(path: Path, target_name: str) -> ExcessData:
     frame = pd.DataFrame(points, columns=columns)
     first, second = ([Component.of(smiles) for smiles in frame[column]] for column in ("smi1", "smi2"))
     table, molecules, pair = pair_up(first, second)
-    suspects = [
-        (file, measurement, round(kelvin, 2), x, value) in _suspects()
+    known_suspects = suspects()
+    suspected = [
+        (file, measurement, round(kelvin, 2), x, value) in known_suspects
         for file, _, _, _, kelvin, x, value in points
     ]
     return ExcessData(
@@ -136,7 +137,7 @@ def load_excess(path: Path, target_name: str) -> ExcessData:
         temperature_K=torch.tensor(frame["temperature_K"].to_numpy()),
         target=torch.tensor(frame["value"].to_numpy()),
         target_name=target_name,
-        rows=frame[["file", "paper"]].assign(pair=pair.numpy(), suspect=suspects),
+        rows=frame[["file", "paper"]].assign(pair=pair.numpy(), suspect=suspected),
         source=path.name,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         report=(
@@ -145,7 +146,7 @@ def load_excess(path: Path, target_name: str) -> ExcessData:
             f"{done['converted']} rows: unit converted",
             f"{done['celsius']} rows: temperature converted from degC",
             f"{done['unnamed']} rows: kind of fraction not named, read as mole fraction",
-            f"{sum(suspects)} rows: far from the curve of their series, kept, flagged suspect",
+            f"{sum(suspected)} rows: far from the curve of their series, kept, flagged suspect",
             "other measurements passed over: "
             + (", ".join(f"{what} {number}" for what, number in sorted(passed.items())) or "none"),
         ),
@@ -190,7 +191,8 @@ def _kelvin(temperature: float | dict[str, Any]) -> float:
 
 
 @cache
-def _suspects() -> frozenset[tuple[str, str, float, float, float]]:
+def suspects() -> frozenset[tuple[str, str, float, float, float]]:
+    """Return file, measurement, temperature [K], fraction and value of each line of `excess_suspects.csv`."""
     with files("surrogates").joinpath("excess_suspects.csv").open(encoding="utf-8") as lines:
         return frozenset(
             (

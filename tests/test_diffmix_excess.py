@@ -37,11 +37,16 @@ def test_rows_are_read_with_pairs_in_either_order(tmp_path: Path, column: str, t
     pairs = data.rows["pair"].tolist()
     assert pairs[0] == pairs[1] != pairs[2]
     assert data.rows["paper"].tolist() == [f"https://example.org/{name}" for name in "abb"]
-    assert data.report == ("3 rows read, none dropped; 2 pairs of molecules",)
+    assert data.rows["suspect"].tolist() == [False] * 3
+    assert data.report == (
+        "3 rows read, none dropped; 2 pairs of molecules",
+        "0 rows: out of place in their series, kept, flagged suspect",
+    )
 
 
-@pytest.mark.parametrize(("name", "number"), [("enthalpy", 631), ("volume", 1069)])
-def test_the_published_files_have_their_rows(data_dir: Path, name: str, number: int) -> None:
+@pytest.mark.parametrize(("name", "number", "suspects"), [("enthalpy", 631, 0), ("volume", 1069, 12)])
+def test_the_published_files_have_their_rows(data_dir: Path, name: str, number: int, suspects: int) -> None:
     data = load_diffmix_excess(data_dir / "diffmix" / f"published_excess_molar_{name}.csv")
     assert len(data) == number
+    assert int(data.rows["suspect"].sum()) == suspects
     assert float(data.x.min()) >= 0 and float(data.x.max()) <= 1

@@ -67,7 +67,7 @@ def test_a_users_csv_becomes_a_model_that_predicts(
 ) -> None:
     assert train(monkeypatch, job) == 0
     said = capsys.readouterr()
-    for words in ("rows at random (1 splits)", "unseen pairs (1 splits)", "MAE, components exchanged"):
+    for words in ("rows at random (1 splits)", "unseen pairs (1 splits)", "MAE, exchanged"):
         assert words in said.out
     assert "60 rows read, none dropped; 6 pairs of molecules" in said.err
     card = read_card(job.parent / "model", ExcessCard)
