@@ -42,8 +42,8 @@ class Members:
 
     @staticmethod
     def of(networks: Sequence[nn.Module]) -> Members:
-        """Stack networks of one shape, in evaluation mode; `optimise` turns dropout on where it trains."""
-        parameters, buffers = stack_module_state([network.eval() for network in networks])
+        """Stack networks of one shape."""
+        parameters, buffers = stack_module_state(list(networks))
         return Members(networks[0], parameters, buffers)
 
     def __len__(self) -> int:

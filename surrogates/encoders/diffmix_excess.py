@@ -193,8 +193,10 @@ class DiffMixPooled(nn.Module):
 
 
 def excess_network(settings: DiffMixExcessSettings) -> DiffMixExcess | DiffMixPooled:
-    """Return a new network with the law of the settings, or without one."""
-    return DiffMixPooled(settings) if settings.order is None else DiffMixExcess(settings, settings.order)
+    """Return a new network with the law of the settings, or without one, that drops nothing out yet."""
+    if settings.order is None:
+        return DiffMixPooled(settings).eval()
+    return DiffMixExcess(settings, settings.order).eval()
 
 
 def _ordered(pair_net: nn.Module, embedding: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
