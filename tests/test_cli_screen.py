@@ -55,9 +55,10 @@ def test_the_options_reach_the_screen(monkeypatch: pytest.MonkeyPatch, tmp_path:
         (
             ["electrolites"],
             'job "electrolites": no bundled job has this name; there are diffmix-calisol, '
-            "diffmix-conductivity, diffmix-extrapolation, drx-high-entropy, drx-lmof, drxnet-distilled, "
-            'electrolytes, landscape-carbonates, molsets-conductivity. Did you mean "electrolytes"? To name a file of your own, give its path: electrolites.yaml or '
-            "./electrolites.",
+            "diffmix-conductivity, diffmix-excess-enthalpy, diffmix-excess-volume, diffmix-extrapolation, "
+            "drx-high-entropy, drx-lmof, drxnet-distilled, electrolytes, landscape-carbonates, "
+            'molsets-conductivity. Did you mean "electrolytes"? To name a file of your own, give its path: '
+            "electrolites.yaml or ./electrolites.",
         ),
         (["nowhere/job.yaml"], "nowhere/job.yaml: there is no such file. Check the path."),
         (
