@@ -89,8 +89,7 @@ def judge(
             for model, words in models.items():
                 for part, rows in tested_parts(split, data).items():
                     said.setdefault((part, model), []).append(_of(words, rows))
-            errors = ", ".join(f"{m} {_scored(data, w)['mae']:.3f}" for m, w in models.items())
-            console.print(f"split {number} ({split.name}), MAE: {errors}", soft_wrap=True)
+            console.print(f"split {number} ({split.name}), {_errors(data, models)}", soft_wrap=True)
             told(number)
     return tuple(_summed_up(data, part, model, each) for (part, model), each in said.items())
 
@@ -149,6 +148,14 @@ def _scored(data: MixtureData, words: Words) -> dict[str, float]:
     if data.target_name == _LOG_CONDUCTIVITY:
         known["mae_mS_cm"] = float((10 ** (words.mean + 3) - 10 ** (target + 3)).abs().mean())
     return known
+
+
+def _errors(data: MixtureData, models: Mapping[str, Words]) -> str:
+    """Return the mean absolute error of each model, in words; of a conductivity in mS/cm."""
+    found = {model: _scored(data, words) for model, words in models.items()}
+    if data.target_name == _LOG_CONDUCTIVITY:
+        return "MAE in mS/cm: " + ", ".join(f"{m} {one['mae_mS_cm']:.4f}" for m, one in found.items())
+    return "MAE: " + ", ".join(f"{model} {one['mae']:.3f}" for model, one in found.items())
 
 
 def _summed_up(data: MixtureData, part: str, model: str, each: Sequence[Words]) -> ScoreRow:

@@ -180,15 +180,13 @@ class OccasionalEmbedding:
     four fifths of a step's cost.
 
     Args:
-        table: The molecules.
-        features: Theirs, `u x width`.
+        molecules: What the members' `embed` takes: the table, and what is known of its molecules or atoms.
     """
 
     every = 5
 
-    def __init__(self, table: MoleculeTable, features: Tensor) -> None:
-        self._table = table
-        self._features = features
+    def __init__(self, *molecules: object) -> None:
+        self._molecules = molecules
         self._steps = 0
         self._kept: Tensor | None = None
 
@@ -198,11 +196,11 @@ class OccasionalEmbedding:
             self._steps += 1
             if self._steps % self.every == 0:
                 self._kept = None  # the step that follows moves the graph layers
-                learning: Tensor = members.each("embed", self._table, self._features)
+                learning: Tensor = members.each("embed", *self._molecules)
                 return learning
         if self._kept is None:
             with torch.no_grad():
-                self._kept = members.each("embed", self._table, self._features)
+                self._kept = members.each("embed", *self._molecules)
         return self._kept
 
 

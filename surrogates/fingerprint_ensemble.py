@@ -17,7 +17,8 @@ from surrogates.mixture_data import MixtureData
 from surrogates.prediction import Calibration
 from surrogates.species import Speciation
 
-_HIDDEN = (128, 64)
+_BITS = 128
+_HIDDEN = (64, 64)
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,10 @@ def fit_fingerprint(data: MixtureData, rows: Tensor, settings: LawSettings, seed
         rows=data.rows.iloc[kept.numpy()].reset_index(drop=True),
     )
     speciation = Speciation.of(table.components)
-    fingerprints = morgan_fingerprints(speciation.table, FingerprintSettings.bits)
+    fingerprints = morgan_fingerprints(speciation.table, _BITS)
     slots = speciation.used_slots(data.batch)
     inputs = _inputs(speciation, fingerprints, slots, data.batch)
-    trains, calibrates = parts_of(data, settings.members, settings.holdout, seed)
+    trains, validates, calibrates = parts_of(data, settings.members, settings.holdout, seed)
     torch.manual_seed(seed)
     networks = [
         MixtureLaw(settings.encoder.law, inputs.shape[1] - 1, _HIDDEN) for _ in range(2 * settings.members)
@@ -101,7 +102,9 @@ def fit_fingerprint(data: MixtureData, rows: Tensor, settings: LawSettings, seed
         mean, variance = learner.each("forward", inputs[rows])
         return mean, variance
 
-    trained = train_on_property(Members.of(networks), outputs, data.target, trains, settings.training, seed)
+    trained = train_on_property(
+        Members.of(networks), outputs, data.target, trains, validates, settings.training, seed
+    )
     count = settings.members
     shift, scale = float(data.target.mean()), float(data.target.std())
     with torch.no_grad():

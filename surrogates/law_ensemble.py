@@ -41,7 +41,7 @@ class LawSettings:
     encoder: DiffMixSettings = field(default_factory=DiffMixSettings)
     training: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(
-            epochs=150, batch_size=128, learning_rate=3e-3, weight_decay=1e-4
+            epochs=300, batch_size=512, learning_rate=4e-3, weight_decay=1e-4
         )
     )
 
@@ -132,7 +132,7 @@ def fit_law_ensemble(
     batch = speciation.split(data.batch.to(torch.float32))
     inputs = species_inputs(speciation.table)
     count = settings.members
-    trains, calibrates = parts_of(data, count, settings.holdout, seed)
+    trains, validates, calibrates = parts_of(data, count, settings.holdout, seed)
 
     torch.manual_seed(seed)  # starting weights and dropout come from the global generator
     networks = [DiffMix(settings.encoder) for _ in range(2 * count)]
@@ -145,7 +145,9 @@ def fit_law_ensemble(
         return mean, variance
 
     members = Members.of(networks)
-    trained = train_on_property(members, outputs, data.target, trains, settings.training, seed, progress)
+    trained = train_on_property(
+        members, outputs, data.target, trains, validates, settings.training, seed, progress
+    )
     features = MoleculeFeatures.fit(data.table, _COMPONENTS)
     ensemble = LawEnsemble(
         trained[:count],

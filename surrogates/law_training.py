@@ -15,14 +15,14 @@ from surrogates.mixture_data import MixtureData
 from surrogates.splits import holdouts
 from surrogates.training import TrainingSettings, optimise
 
-_LOG_WEIGHT = 0.1
-"""Of errors of the logarithm beside those of the property: small conductivities count, large ones rule."""
+_LEAST = 0.01
+"""Spreads of the property below which all values weigh alike."""
 _NOISE_WEIGHT = 0.1
 """Of the likelihood that teaches the variance; the mean does not feel it."""
 _HUBER = 0.02
 """Standardised error below which its square counts: the rest is an absolute error."""
 _LARGEST = 3.0
-"""Standard deviations of log10 above the training mean to which a prediction may rise while it is learnt."""
+"""Standard deviations of log10 beyond which an error does not grow."""
 _CALIBRATION_FRACTION = 0.2
 _FEWEST_PAPERS = 10
 
@@ -35,55 +35,55 @@ def train_on_property(
     outputs: Outputs,
     target: Tensor,
     trains: Tensor,
+    validates: Tensor,
     settings: TrainingSettings,
     seed: int,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Members:
     """Return the members trained, each at its best epoch on the rows it holds out, and set to predict.
 
-    Errors count in the property itself and, less, in its logarithm; the variance learns from the likelihood.
+    An error of the logarithm weighs as the root of the property: halfway between errors of the logarithm, to
+    which large values mean too little, and of the property, to which small ones mean nothing. The variance
+    learns from the likelihood.
 
     Args:
         members: `K` networks with starting weights.
         outputs: Evaluates members on rows.
         target: `n`, log10 of the property.
-        trains: `K x n`, bool; True where a member trains on a row, else it validates there.
+        trains: `K x n`, bool; on which rows a member trains.
+        validates: `K x n`, bool; on which it is watched.
         settings: How; `beta` and `teacher_weight` have no part in it.
         seed: Of the order of rows.
         progress: Called with the epochs done and their number.
     """
     shift, scale = target.mean(), float(target.std())
     standardised = ((target - shift) / scale).float()
-    unit = float((10 ** (target - shift)).std())
-    weight = trains.float()
-
-    def linear(standard: Tensor) -> Tensor:
-        value: Tensor = 10 ** (scale * standard.clamp_max(_LARGEST)) / unit
-        return value
+    value = (10 ** (target - shift)).float()
+    value = value / value.std()
+    weight = trains * value.clamp_min(_LEAST).sqrt()
 
     def loss(learner: Members, rows: Tensor, generator: torch.Generator) -> Tensor:
-        learner.network.train()
         mean, variance = outputs(learner, rows)
         measured = standardised[rows].expand_as(mean)
-        noise = beta_nll(measured, mean.detach(), variance, 0.0)
-        error = _huber(linear(mean), linear(measured)) + _LOG_WEIGHT * _huber(mean, measured)
-        total: Tensor = ((error + _NOISE_WEIGHT * noise) * weight[:, rows]).mean(1).sum()
+        error = smooth_l1_loss(mean, measured, beta=_HUBER, reduction="none") * weight[:, rows]
+        noise = beta_nll(measured, mean.detach(), variance, 0.0) * trains[:, rows]
+        total: Tensor = (error + _NOISE_WEIGHT * noise).mean(1).sum()
         return total
 
     def validation_error(learner: Members) -> Tensor:
-        learner.network.eval()
         with torch.no_grad():
             mean, _ = outputs(learner, torch.arange(len(target)))
-        error = (linear(mean) - linear(standardised)).abs() * ~trains
-        return error.sum(1) / (~trains).sum(1).clamp_min(1)
+        said = 10 ** (scale * (mean - standardised).clamp_max(_LARGEST)) * value
+        error = (said - value).abs() * validates
+        return error.sum(1) / validates.sum(1).clamp_min(1)
 
     trained = optimise(members, loss, validation_error, len(target), settings, seed, progress)
     trained.network.eval()
     return trained
 
 
-def parts_of(data: MixtureData, count: int, holdout: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Return which rows train the members of an ensemble and of its judges, and which calibrate it.
+def parts_of(data: MixtureData, count: int, holdout: float, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return which rows train the members of an ensemble and of its judges, watch them, and calibrate.
 
     Args:
         data: The rows.
@@ -92,12 +92,14 @@ def parts_of(data: MixtureData, count: int, holdout: float, seed: int) -> tuple[
         seed: Of the draw.
 
     Returns:
-        `2 count x n`, bool, and `n`, bool: what no judge trains on.
+        `2 count x n` twice and `n`, bool; no judge trains on or watches what calibrates.
     """
     calibrates = ~holdouts(laboratories(data), 1, _CALIBRATION_FRACTION, seed)[0]
     trains = holdouts(torch.tensor(data.rows["mixture"].to_numpy()), 2 * count, holdout, seed)
-    trains[count:] &= ~calibrates
-    return trains, calibrates
+    validates = ~trains
+    for part in (trains, validates):
+        part[count:] &= ~calibrates
+    return trains, validates, calibrates
 
 
 def distinct_rows(data: MixtureData, rows: Tensor) -> Tensor:
@@ -129,7 +131,3 @@ def check_law_trainable(data: MixtureData, rows: Tensor, members: int) -> None:
         wrong = f"{data.target_name} is no logarithm; the laws of diffmix are of log10 of a property above 0"
         mend = "Give a target that begins with log10_, or write encoder: molsets."
         raise InputError(Problem('key "target"', wrong, mend))
-
-
-def _huber(said: Tensor, measured: Tensor) -> Tensor:
-    return smooth_l1_loss(said, measured, beta=_HUBER, reduction="none")

@@ -96,7 +96,7 @@ def test_a_pair_is_the_same_from_both_sides() -> None:
 def test_mixtures_are_a_loop_over_species_and_ordered_pairs() -> None:
     made = network()
     embedding = made.embed(TABLE, ATOMS, FACTS)
-    mean, variance = made(TABLE, ATOMS, BATCH)
+    mean, variance = made(TABLE, ATOMS, FACTS, BATCH)
     for n in range(len(BATCH)):
         x, t = BATCH.x[n], BATCH.temperature_K[n : n + 1]
         alone = sum(x[i] * made.sub_net(embedding[i]) for i in range(len(x)))
@@ -120,8 +120,10 @@ def test_neither_order_nor_slots_of_components_matter(seed: int, order: list[int
             [torch.cat([share * first, batch.weights[:, 1:]], dim=1)[:, order], (1 - share) * first], dim=1
         ),
     )
-    said = made(TABLE, ATOMS, SPECIATION.split(batch))
-    torch.testing.assert_close(made(TABLE, ATOMS, SPECIATION.split(other)), said, rtol=1e-10, atol=1e-12)
+    said = made(TABLE, ATOMS, FACTS, SPECIATION.split(batch))
+    torch.testing.assert_close(
+        made(TABLE, ATOMS, FACTS, SPECIATION.split(other)), said, rtol=1e-10, atol=1e-12
+    )
 
 
 def test_the_order_of_the_molecules_in_the_table_does_not_matter() -> None:
@@ -131,29 +133,29 @@ def test_the_order_of_the_molecules_in_the_table_does_not_matter() -> None:
     batch = replace(DATA.batch, solvents=last - DATA.batch.solvents, salt=last - DATA.batch.salt)
     table = table_in_double(turned.table)
     said = network()(table, atom_features(table).double(), species_facts(table).double(), turned.split(batch))
-    torch.testing.assert_close(said, network()(TABLE, ATOMS, BATCH))
+    torch.testing.assert_close(said, network()(TABLE, ATOMS, FACTS, BATCH))
 
 
 def test_a_pair_that_no_mixture_holds_changes_nothing() -> None:
     every = replace(BATCH, pairs=torch.triu_indices(len(TABLE), len(TABLE)))
     assert every.pairs.shape[1] > BATCH.pairs.shape[1]
-    torch.testing.assert_close(network()(TABLE, ATOMS, every), network()(TABLE, ATOMS, BATCH))
+    torch.testing.assert_close(network()(TABLE, ATOMS, FACTS, every), network()(TABLE, ATOMS, FACTS, BATCH))
 
 
 @pytest.mark.parametrize("law", ["vft", "arrhenius", "log", "none"])
 def test_members_are_their_networks_one_by_one(law: str) -> None:
     networks = [network(seed, replace(FLAT, law=law)) for seed in range(3)]
     members = Members.of(networks)
-    embedding = members.each("embed", TABLE, ATOMS)
+    embedding = members.each("embed", TABLE, ATOMS, FACTS)
     mean, variance = members.each("head", mine=(members.each("mix", BATCH, mine=(embedding,)),))
-    alone = [made(TABLE, ATOMS, BATCH) for made in networks]
+    alone = [made(TABLE, ATOMS, FACTS, BATCH) for made in networks]
     torch.testing.assert_close(mean, torch.stack([one for one, _ in alone]))
     torch.testing.assert_close(variance, torch.stack([one for _, one in alone]))
 
 
 def test_all_of_the_network_learns() -> None:
     made = network(settings=DiffMixSettings())
-    mean, variance = made(TABLE, ATOMS, BATCH)
+    mean, variance = made(TABLE, ATOMS, FACTS, BATCH)
     (mean.square().sum() + variance.sum()).backward()
     for name, parameter in made.named_parameters():
         assert parameter.grad is not None and bool((parameter.grad != 0).any()), name

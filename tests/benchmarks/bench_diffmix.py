@@ -140,7 +140,7 @@ def epoch_s(data: MixtureData, members: int) -> float:
     networks = [DiffMix(SETTINGS.encoder) for _ in range(members)]
     for network in networks:
         network.law.standardise(data.batch.temperature_K, data.target)
-    trains, _ = parts_of(data, SETTINGS.members, SETTINGS.holdout, seed=0)
+    trains, validates, _ = parts_of(data, SETTINGS.members, SETTINGS.holdout, seed=0)
 
     def outputs(learner: Members, rows: Tensor) -> tuple[Tensor, Tensor]:
         embedding = learner.each("embed", *inputs)
@@ -149,7 +149,9 @@ def epoch_s(data: MixtureData, members: int) -> float:
 
     settings = TrainingSettings(epochs=EPOCHS, batch_size=SIZE, learning_rate=SETTINGS.training.learning_rate)
     start = perf_counter()
-    train_on_property(Members.of(networks), outputs, data.target, trains[:members], settings, seed=0)
+    train_on_property(
+        Members.of(networks), outputs, data.target, trains[:members], validates[:members], settings, seed=0
+    )
     return (perf_counter() - start) / EPOCHS
 
 
