@@ -121,5 +121,5 @@ def fit_fingerprint(data: MixtureData, rows: Tensor, settings: LawSettings, seed
 def _inputs(speciation: Speciation, fingerprints: Tensor, slots: Tensor, batch: MixtureBatch) -> Tensor:
     """Return fingerprints and mole fractions of solvents, cation and anion by slot, and the temperature."""
     species, x = (parts[:, slots] for parts in speciation.slots(batch.to(torch.float32)))
-    encoder = MixFingerprint(FingerprintSettings(slots=len(slots)))
+    encoder = MixFingerprint(FingerprintSettings(slots=len(slots), bits=_BITS))
     return torch.cat([encoder.mix(fingerprints, species, x), batch.temperature_K[:, None].float()], dim=-1)
