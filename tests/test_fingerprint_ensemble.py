@@ -49,7 +49,7 @@ def test_it_reads_fingerprints_and_fractions_of_solvents_cation_and_anion() -> N
     model, n = fitted(), 5
     batch = DATA.batch[n : n + 1]
     speciation = Speciation.of(DATA.table.components)
-    bits = morgan_fingerprints(speciation.table, 256)
+    bits = morgan_fingerprints(speciation.table, 128)
     assert torch.equal(model.fingerprints, bits)
     smiles = [component.smiles for component in speciation.table.components]
     x = speciation.split(batch.to(torch.float32)).x[0]
@@ -107,7 +107,7 @@ def test_the_judges_calibrate_and_are_not_among_the_members(monkeypatch: pytest.
     monkeypatch.setattr("surrogates.fingerprint_ensemble.train_on_property", watched)
     model = fit()
     assert [len(model.members), len(trained[0])] == [2, 4]
-    _, calibrates = parts_of(DATA, 2, SETTINGS.holdout, seed=0)
+    *_, calibrates = parts_of(DATA, 2, SETTINGS.holdout, seed=0)
     plain = Calibration(1.0, 1.0, 1.0, 1.645, "")
     judge = replace(model, members=trained[0][2:], calibration=plain)
     mean, std = judge.predict(DATA.batch[calibrates])

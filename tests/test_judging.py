@@ -86,8 +86,8 @@ def test_every_rival_is_asked_on_every_split() -> None:
     found, lines = judged(splits, RIVALS)
     assert list(found) == [("mixture", model) for model in ("ensemble", *RIVALS)]
     for number, split in enumerate(splits, 1):
-        (line,) = [line for line in lines if line.startswith(f"split {number} (mixture), MAE: ensemble 0.")]
-        assert [part.split()[0] for part in line.split("MAE: ")[1].split(", ")] == ["ensemble", *RIVALS]
+        (line,) = [line for line in lines if line.startswith(f"split {number} (mixture), MAE in mS/cm: ")]
+        assert [part.split()[0] for part in line.split("mS/cm: ")[1].split(", ")] == ["ensemble", *RIVALS]
         assert len(split.test) > 0
     assert len({row.mean["mae"] for row in found.values()}) == 5
     model = [fit_law_ensemble(DATA, s.train, SETTINGS, s.seed).bind(DATA.table) for s in splits]

@@ -93,7 +93,7 @@ def test_the_judges_calibrate_and_are_not_among_the_members(monkeypatch: pytest.
     assert [len(model.members), len(trained[0])] == [2, 4]
     mean, _ = model.bind(DATA.table).member_outputs(DATA.batch)
     assert not torch.allclose(mean[0], mean[1], atol=1e-3)
-    _, calibrates = parts_of(DATA, 2, SETTINGS.holdout, seed=0)
+    *_, calibrates = parts_of(DATA, 2, SETTINGS.holdout, seed=0)
     judge = replace(model, members=trained[0][2:], calibration=Calibration(1.0, 1.0, 1.0, 1.645, ""))
     said = judge.bind(DATA.table).predict(DATA.batch[calibrates])
     assert model.calibration == fit_calibration(

@@ -63,7 +63,7 @@ def trained(
         return mean, variance
 
     members = Members.of([Numbers(log_variance), Numbers(log_variance)])
-    return train_on_property(members, outputs, target, trains, settings, seed=0)
+    return train_on_property(members, outputs, target, trains, ~trains, settings, seed=0)
 
 
 def test_the_mean_learns_the_target_and_the_variance_its_error() -> None:
@@ -112,12 +112,12 @@ def test_each_member_is_kept_where_it_was_best_on_what_it_holds_out() -> None:
         return mean, variance
 
     settings = replace(TRAINING, epochs=10, learning_rate=0.01)
-    found = train_on_property(Members.of([One(), One()]), outputs, target, trains, settings, seed=0)
+    found = train_on_property(Members.of([One(), One()]), outputs, target, trains, ~trains, settings, seed=0)
     away, towards = found.parameters["mean"][:, 0].tolist()
-    assert 0 < away < 0.9 * towards
+    assert 0 < away < 0.95 * towards
 
 
-def test_errors_of_the_property_rule_but_those_of_the_logarithm_count() -> None:
+def test_an_error_of_the_logarithm_weighs_as_the_root_of_the_property() -> None:
     standard = ((TARGET - TARGET.mean()) / TARGET.std()).float()
     mean = standard.clone().add_(0.5).requires_grad_()
     members = Members.of([Numbers(), Numbers()])
@@ -127,16 +127,21 @@ def test_errors_of_the_property_rule_but_those_of_the_logarithm_count() -> None:
         return said, learner.each("forward", rows)[1]
 
     once = replace(TRAINING, batch_size=12)
-    train_on_property(members, outputs, TARGET, NOTHING_HELD_OUT, once, seed=0)
+    everything = NOTHING_HELD_OUT
+    train_on_property(members, outputs, TARGET, everything, ~everything, once, seed=0)
     assert mean.grad is not None
-    spread = float(TARGET.std())
-    unit = float((10 ** (TARGET - TARGET.mean())).std())
-    slope = 10 ** (spread * mean.detach()) * spread * torch.log(torch.tensor(10.0)) / unit
-    # Beyond 0.02 the Huber loss has slope 1: of the property, and a tenth of it of the logarithm.
-    far = 10 ** (spread * mean.detach()) - 10 ** (spread * standard) > 0.02 * unit
-    expected = 2 * (slope + 0.1) / 12
-    torch.testing.assert_close(mean.grad[far], expected[far], rtol=1e-4, atol=1e-6)
-    assert far.sum() >= 6
+    value = 10**TARGET / (10**TARGET).std()
+    expected = 2 * value.clamp_min(0.01).sqrt().float() / 12  # beyond 0.02 the Huber loss has slope 1
+    torch.testing.assert_close(mean.grad, expected, rtol=1e-4, atol=1e-6)
+    assert (value < 0.01).any() and (value > 1).any()
+
+
+def test_what_calibrates_neither_trains_nor_watches_the_judges() -> None:
+    trains, validates, calibrates = parts_of(DATA, 2, 0.2, seed=0)
+    assert not (trains & validates).any()
+    assert (trains[:2] | validates[:2]).all()
+    assert torch.equal(trains[2:] | validates[2:], (~calibrates).expand(2, -1))
+    assert 0 < calibrates.sum() < len(DATA)
 
 
 def test_dropout_is_on_in_training_and_off_in_validation_and_after() -> None:
@@ -182,7 +187,7 @@ def test_a_row_is_its_papers_where_ten_are_named_else_its_mixtures() -> None:
 
 
 def test_no_judge_trains_on_what_calibrates() -> None:
-    trains, calibrates = parts_of(of_papers(20), 3, 0.1, seed=0)
+    trains, _, calibrates = parts_of(of_papers(20), 3, 0.1, seed=0)
     paper = torch.arange(60) % 20
     assert trains.shape == (6, 60)
     assert calibrates.sum() == 12
