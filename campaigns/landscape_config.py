@@ -10,9 +10,7 @@ from pydantic import BaseModel, Field, PositiveFloat, field_validator, model_val
 from activelearn.landscape import TernarySystem, ternary_grid
 from campaigns.config import STRICT
 from campaigns.screen_config import Ingredient
-
-SHIPPED = ("molsets-conductivity",)
-"""Names of the models of conductivity that ship; all else is a directory."""
+from surrogates.checkpoints import SHIPPED
 
 
 class SystemConfig(BaseModel):
@@ -69,7 +67,7 @@ class LandscapeConfig(BaseModel):
 
     model_config = STRICT
 
-    model: str = SHIPPED[0]
+    model: str = SHIPPED[1]
     temperature_K: PositiveFloat = 298.15
     step: Annotated[float, Field(ge=0.005, le=0.5)] = 0.02
     systems: Annotated[list[SystemConfig], Field(min_length=1)]

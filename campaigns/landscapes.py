@@ -7,7 +7,6 @@ import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from activelearn.landscape import (
     ternary_grid,
 )
 from campaigns.config import load_yaml, resolve_job
-from campaigns.landscape_config import SHIPPED, LandscapeConfig
+from campaigns.landscape_config import LandscapeConfig
 from campaigns.landscape_measured import Agreement, Measured, agreement, read_measured
 from campaigns.report import with_std
 from campaigns.screen import ChosenModel, choose_model
@@ -133,7 +132,7 @@ def landscape_to_directory(job: str, model: str | None, out: Path, console: Cons
     for item in measured:
         for line in item.report:
             console.print(line, markup=False, soft_wrap=True)
-    chosen = choose_model(_directory(config.model))
+    chosen = choose_model(config.model)
     found = compute(config, chosen, systems, measured)
     _write(found, _asked(config, chosen, measured), out)
     return found
@@ -237,12 +236,6 @@ def _sentence(near: Agreement) -> str:
         f"{near.file}, {near.column}, {near.rows} rows of {near.system}: MAE {near.mae:.3g} mS/cm, "
         f"bias {near.bias:+.3g} mS/cm, {ranks}{near.coverage_90:.0%} within the 90 % interval"
     )
-
-
-def _directory(model: str) -> Path:
-    if model in SHIPPED:
-        return Path(str(files("surrogates") / "pretrained" / model))
-    return Path(model)
 
 
 def _asked(config: LandscapeConfig, chosen: ChosenModel, measured: Sequence[Measured]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from campaigns.config import load_yaml_of_kind, resolve_job
 from campaigns.report import print_best, progress, watched
 from campaigns.screen_config import ScreenConfig
 from campaigns.screen_record import ScreenRecord, is_grid, ranked_table
-from surrogates.checkpoints import load_card, load_model
+from surrogates.checkpoints import SHIPPED, load_card, load_model
 from surrogates.discharge_models import discharge_model
 from surrogates.discharge_objectives import DischargeObjectives, Objective
 from surrogates.errors import InputError, Problem
@@ -75,14 +75,14 @@ def _kind(document: object) -> type[AnyScreen]:
 
 
 def model_for(config: AnyScreen, model: str | None) -> ChosenModel:
-    """Load the model of a screen; of mixtures the directory `model`, by default the one that ships.
+    """Load the model of a screen; of mixtures `model`, by default that of MolSets which ships.
 
     Raises:
         InputError: If it is none.
     """
     if isinstance(config, CathodeScreenConfig):
         return choose_discharge_model(config)
-    return choose_model(Path(model) if model else None)
+    return choose_model(model or SHIPPED[0])
 
 
 def choose_discharge_model(config: CathodeScreenConfig) -> ChosenModel:
@@ -99,19 +99,22 @@ def choose_discharge_model(config: CathodeScreenConfig) -> ChosenModel:
     return ChosenModel(model, facts, perf_counter() - started, tuple(model.warnings()))
 
 
-def choose_model(directory: Path | None) -> ChosenModel:
-    """Load a model directory; by default the model that ships.
+def choose_model(model: str) -> ChosenModel:
+    """Load a model of mixtures.
+
+    Args:
+        model: The name of one that ships, see `SHIPPED`, or a model directory.
 
     Raises:
         InputError: If the directory does not hold a model.
     """
     started = perf_counter()
-    directory = directory or Path(str(files("surrogates") / "pretrained" / "molsets-conductivity"))
-    model = load_model(directory)
+    directory = Path(str(files("surrogates") / "pretrained" / model)) if model in SHIPPED else Path(model)
+    loaded = load_model(directory)
     card = load_card(directory)
     trained_on = {key: card.data.get(key) for key in ("source", "sha256", "rows")}
     facts = {"sha256": model_hash(directory), "seed": card.seed, "data": trained_on}
-    return ChosenModel(model, facts, perf_counter() - started)
+    return ChosenModel(loaded, facts, perf_counter() - started)
 
 
 def choose_engine(

@@ -28,6 +28,8 @@ from surrogates.model_directories import WEIGHTS, read_card, unreadable, write_d
 from surrogates.prediction import Calibration
 
 MixtureModel = MixtureEnsemble | LawEnsemble
+SHIPPED = ("molsets-conductivity", "diffmix-calisol")
+"""Names of the models of conductivity that ship; the first is at 298 K."""
 _FEATURES = ("shift", "scale", "centre", "components")
 _DOMAIN = ("solvent_scale", "salt_scale", "mixtures", "mixture_salt", "salts")
 

@@ -54,7 +54,7 @@ def bound(name: str) -> tuple[DifferentiablePredictor, MoleculeTable, TernarySys
         table = MoleculeTable.build(KNOWN.components)
         model = small_ensemble() if name == "small" else small_law_ensemble()
         return model.bind(table), table, KNOWN
-    model = FakeModel() if name == "analytic" else choose_model(None).model
+    model = FakeModel() if name == "analytic" else choose_model("molsets-conductivity").model
     predictor = model.bind(TABLE)
     assert isinstance(predictor, DifferentiablePredictor)
     return predictor, TABLE, SYSTEM

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from campaigns.config import load_yaml, resolve_job
-from campaigns.landscape_config import SHIPPED, LandscapeConfig
+from campaigns.landscape_config import LandscapeConfig
+from surrogates.checkpoints import SHIPPED
 from surrogates.errors import InputError
 
 SMALL = """

@@ -103,9 +103,9 @@ class One(nn.Module):
 
 def test_each_member_is_kept_where_it_was_best_on_what_it_holds_out() -> None:
     target = torch.full((12,), -1.0, dtype=torch.float64)
-    target[10] = -4.0
+    target[9:11] = -2.0
     trains = NOTHING_HELD_OUT.clone()
-    trains[0, 10] = trains[1, 11] = False  # the first moves away from what it holds out, the second to it
+    trains[0, 9:11] = trains[1, 11] = False  # the first moves away from what it holds out, the second to it
 
     def outputs(learner: Members, rows: Tensor) -> tuple[Tensor, Tensor]:
         mean, variance = learner.each("forward", rows)
@@ -114,7 +114,7 @@ def test_each_member_is_kept_where_it_was_best_on_what_it_holds_out() -> None:
     settings = replace(TRAINING, epochs=10, learning_rate=0.01)
     found = train_on_property(Members.of([One(), One()]), outputs, target, trains, ~trains, settings, seed=0)
     away, towards = found.parameters["mean"][:, 0].tolist()
-    assert 0 < away < 0.95 * towards
+    assert 0 < away < 0.9 * towards
 
 
 def test_an_error_of_the_logarithm_weighs_as_the_root_of_the_property() -> None:

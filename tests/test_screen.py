@@ -23,7 +23,7 @@ from campaigns.screen import (
     screen_to_files,
 )
 from campaigns.screen_record import ScreenRecord
-from surrogates.checkpoints import card_of, save_model
+from surrogates.checkpoints import SHIPPED, card_of, save_model
 from surrogates.errors import InputError
 from surrogates.model_directories import model_hash
 from tests.fake_model import FakeModel
@@ -288,7 +288,7 @@ def test_a_law_model_of_a_directory_screens(tmp_path: Path) -> None:
     (tmp_path / "job.yaml").write_text(LAW_JOB, encoding="utf-8")
     config = choose_screen(str(tmp_path / "job.yaml"), None)
     out = tmp_path / "out"
-    record = screen_to_files(config, choose_model(model), out, nullcontext(in_process), QUIET)
+    record = screen_to_files(config, choose_model(str(model)), out, nullcontext(in_process), QUIET)
 
     run = json.loads(record.summary.read_text(encoding="utf-8"))
     assert run["model"] == {"sha256": model_hash(model), "seed": 3, "data": facts}
@@ -303,3 +303,11 @@ def test_a_law_model_of_a_directory_screens(tmp_path: Path) -> None:
         said.mean.topk(5).values.tolist(), rel=1e-4
     )
     assert set(ranked["temperature_K"]) == {320}  # colder than all that was seen, no pole of the law ranks
+
+
+def test_every_model_that_ships_is_known_by_its_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in SHIPPED:
+        assert choose_model(name).facts["data"]["rows"] > 1000
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"^molsets-conductivity/card.json: cannot be read"):
+        choose_model("./molsets-conductivity")
