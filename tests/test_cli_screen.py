@@ -54,8 +54,9 @@ def test_the_options_reach_the_screen(monkeypatch: pytest.MonkeyPatch, tmp_path:
     [
         (
             ["electrolites"],
-            'job "electrolites": no bundled job has this name; there are diffmix-calisol, '
-            "diffmix-conductivity, diffmix-excess-enthalpy, diffmix-excess-volume, diffmix-extrapolation, "
+            'job "electrolites": no bundled job has this name; there are '
+            "calisol-extrapolation, diffmix-calisol, diffmix-conductivity, diffmix-excess-enthalpy, "
+            "diffmix-excess-volume, diffmix-extrapolation, "
             "drx-high-entropy, drx-lmof, drxnet-distilled, electrolytes, landscape-carbonates, "
             'molsets-conductivity. Did you mean "electrolytes"? To name a file of your own, give its path: '
             "electrolites.yaml or ./electrolites.",

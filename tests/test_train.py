@@ -267,14 +267,22 @@ def test_the_law_and_the_epochs_of_a_job_are_those_of_the_ensemble() -> None:
     assert plain == LawSettings()
 
 
-@pytest.mark.parametrize("job", ["diffmix-conductivity", "diffmix-extrapolation", "diffmix-calisol"])
-def test_the_bundled_law_jobs_can_be_read(job: str) -> None:
+@pytest.mark.parametrize(
+    ("job", "facts"),
+    [
+        ("diffmix-conductivity", False),
+        ("diffmix-extrapolation", False),
+        ("diffmix-calisol", True),
+        ("calisol-extrapolation", True),
+    ],
+)
+def test_the_bundled_law_jobs_can_be_read(job: str, facts: bool) -> None:
     config = load_yaml(resolve_job(job), TrainConfig)
     settings = config.settings()
     assert isinstance(settings, LawSettings)
-    assert settings.encoder == replace(LawSettings().encoder, facts=job == "diffmix-calisol")
+    assert settings.encoder == replace(LawSettings().encoder, facts=facts)
     assert config.target == "log10_conductivity_S_cm"
-    assert {"no-law", "fingerprint", "forest"} <= set(config.beside)
+    assert ("forest" in config.beside) == (job != "diffmix-calisol")
 
 
 def test_facts_belong_to_diffmix(tmp_path: Path) -> None:
