@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -19,6 +20,12 @@ from surrogates.errors import InputError, Problem
 
 CardT = TypeVar("CardT", bound=BaseModel)
 WEIGHTS, CARD = "model.safetensors", "card.json"
+_KINDS: Mapping[str | None, str] = {
+    None: "electrolytes",
+    "discharge": "discharge profiles",
+    "excess": "excess properties",
+}
+"""What a model is of, by the `kind` in its card."""
 
 
 def write_directory(tensors: Mapping[str, Tensor], card: BaseModel, directory: Path) -> None:
@@ -69,16 +76,37 @@ def read_card(directory: Path, card_type: type[CardT]) -> CardT:
     """Read a card of some type.
 
     Raises:
-        InputError: If it is missing or is no such card.
+        InputError: If it is missing, of another kind of model, or no such card.
     """
     path = directory / CARD
     try:
-        return card_type.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+        _check_kind(directory, content, card_type)
+        return card_type.model_validate_json(content)
     except OSError as error:
         raise unreadable(path, os.strerror(error.errno or 0)) from None
     except ValidationError as error:
         wrong = (f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors())
         raise unreadable(path, "; ".join(wrong)) from None
+
+
+def _check_kind(directory: Path, content: bytes, card_type: type[BaseModel]) -> None:
+    """Check that a card that can be read says it is of some type; what else is wrong is not told here.
+
+    Raises:
+        InputError: If it is of another kind of model.
+    """
+    try:
+        card = json.loads(content)
+    except ValueError:
+        return
+    if not isinstance(card, dict) or "format" not in card:
+        return
+    field = card_type.model_fields.get("kind")
+    wanted, came = None if field is None else field.default, card.get("kind")
+    if came != wanted and came in list(_KINDS):  # a list, for what came may be anything
+        wrong = f"this is a model of {_KINDS[came]}; one of {_KINDS[wanted]} was expected"
+        raise InputError(Problem(str(directory), wrong, "Give another directory."))
 
 
 def model_hash(directory: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -29,6 +30,22 @@ class OtherCard(BaseModel):
     size: int
 
 
+class KindCard(BaseModel):
+    kind: Literal["excess"] = "excess"
+    format: Literal[1] = 1
+    size: int = 2
+
+
+class DischargeCard(BaseModel):
+    kind: Literal["discharge"] = "discharge"
+    format: Literal[1] = 1
+
+
+class MixtureCard(BaseModel):
+    format: Literal[1] = 1
+    shift: float = 0.5
+
+
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
     out = tmp_path / "new" / "model"
@@ -49,6 +66,33 @@ def test_a_card_of_another_kind_is_refused(saved: Path) -> None:
         f"{saved / CARD}: cannot be read as part of a model: size: Field required. "
         "Give a directory that `activelearn train` wrote, or train the model again."
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "asked", "wrong"),
+    [
+        (KindCard(), MixtureCard, "excess properties; one of electrolytes"),
+        (MixtureCard(), KindCard, "electrolytes; one of excess properties"),
+        (DischargeCard(), KindCard, "discharge profiles; one of excess properties"),
+    ],
+)
+def test_a_model_of_something_else_is_told_in_a_sentence(
+    given: BaseModel, asked: type[BaseModel], wrong: str, tmp_path: Path
+) -> None:
+    write_directory({"w": torch.zeros(1)}, given, tmp_path / "model")
+    assert read_card(tmp_path / "model", type(given)) == given
+    with pytest.raises(InputError) as refused:
+        read_card(tmp_path / "model", asked)
+    assert str(refused.value) == (
+        f"{tmp_path / 'model'}: this is a model of {wrong} was expected. Give another directory."
+    )
+
+
+@pytest.mark.parametrize("text", ["[1]", "{", '"excess"', '{"format": 1, "kind": ["excess"]}'])
+def test_what_is_no_card_is_told_as_damaged(text: str, saved: Path) -> None:
+    (saved / CARD).write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match="cannot be read as part of a model"):
+        read_card(saved, KindCard)
 
 
 def test_what_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
