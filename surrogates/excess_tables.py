@@ -50,6 +50,9 @@ def read_excess(
     x, temperature, measured = (
         numbers(cells[name], units.get(name), found) for name in ("mole_fraction_1", "temperature_K", target)
     )
+    for row, one, other in zip(cells.index, first, second, strict=True):
+        if one is not None and one == other:
+            found.row(row, _INPUTS[:2], "one molecule stands here twice", "Correct or remove the row.")
     found.stop()
     molecules, rows, pair = pair_up([c for c in first if c], [c for c in second if c])
     report = [f"{len(cells)} rows read, none dropped; {len(set(pair.tolist()))} pairs of molecules"]

@@ -77,7 +77,7 @@ def read_salts(cells: pd.Series[str], found: Findings) -> list[Component | None]
 
 
 def read_neutrals(cells: pd.Series[str], found: Findings) -> list[Component | None]:
-    """Return every row's molecule without charge, None where the cell is bad; a polymer is refused."""
+    """Return every row's molecule, None where the cell is bad; polymers, ions and salts are refused."""
     is_empty = (cells == "").to_numpy()
     found.cells(cells, is_empty, lambda _: "the cell is empty; expected a molecule", "Name the molecule.")
     return [None if s is None else Component.of(s) for s in _molecules(cells, _neutral_fault, found)]
@@ -171,7 +171,9 @@ def _solvent_fault(smiles: str) -> Fault | None:
 def _neutral_fault(smiles: str) -> Fault | None:
     if is_polymer(smiles):
         return "is a polymer, of which a mole fraction says little", "Remove the row."
-    return _solvent_fault(smiles)
+    if "." in smiles or _solvent_fault(smiles):
+        return "is not one molecule without charge", "Give such a molecule, or remove the row."
+    return None
 
 
 def _salt_fault(smiles: str) -> Fault | None:

@@ -63,6 +63,8 @@ def test_every_bad_cell_is_named_in_one_pass(tmp_path: Path) -> None:
         "PC,[Li+],0.5,25,much",
         "PC,[Cu]CCO[Au],0.5,298.15,",
         "PC,CC#N,0.5,298.15,0.1",
+        "LiPF6,O.CCO,0.5,298.15,0.1",
+        "PC,CC1COC(=O)O1,0.5,298.15,0.1",
     )
     assert _refused(path) == [
         'mine.csv, row 2, column "molecule_2": "acetonitril" is neither a known name nor a SMILES that RDKit '
@@ -70,8 +72,8 @@ def test_every_bad_cell_is_named_in_one_pass(tmp_path: Path) -> None:
         'mine.csv, row 3, column "molecule_1": the cell is empty; expected a molecule. Name the molecule.',
         'mine.csv, row 3, column "mole_fraction_1": "1.2" is not a fraction between 0 and 1. Correct the '
         "cell, or name its unit if the column holds percent.",
-        'mine.csv, row 4, column "molecule_2": "[Li+]" has a charge of +1. Give all its ions, so that it is '
-        "neutral.",
+        'mine.csv, row 4, column "molecule_2": "[Li+]" is not one molecule without charge. Give such a '
+        "molecule, or remove the row.",
         'mine.csv, row 4, column "temperature_K": "25" is not a temperature between 100 and 1000 K. Correct '
         "the cell, or name its unit if the column holds degC.",
         f'mine.csv, row 4, column "{VOLUME}": "much" is not a finite number; expected a number between -1e15 '
@@ -80,6 +82,12 @@ def test_every_bad_cell_is_named_in_one_pass(tmp_path: Path) -> None:
         "little. Remove the row.",
         f'mine.csv, row 5, column "{VOLUME}": the cell is empty; expected a number between -1e15 and 1e15. '
         "Fill it in.",
+        'mine.csv, row 7, column "molecule_1": "LiPF6" is not one molecule without charge. Give such a '
+        "molecule, or remove the row.",
+        'mine.csv, row 7, column "molecule_2": "O.CCO" is not one molecule without charge. Give such a '
+        "molecule, or remove the row.",
+        'mine.csv, row 8, columns "molecule_1", "molecule_2": one molecule stands here twice. Correct or '
+        "remove the row.",
     ]
 
 
