@@ -176,15 +176,16 @@ def hotter_split(data: MixtureData, trained_up_to_K: float) -> Split:
 def tested_parts(split: Split, data: MixtureData) -> dict[str, Tensor]:
     """Return the test rows of a split by what is told of them; a row may stand in none or in several.
 
-    Of hotter rows: those within 2.5 K of each step of 10 K above the hottest training row. Of papers: all
-    rows, and those with carbonates as the only solvents at 233 to 345 K.
+    Of hotter rows: those within 2.5 K of each step of 10 K above the hottest training row, or all of them if
+    there are none such. Of papers: all rows, and those with carbonates as the only solvents at 233 to 345 K.
     """
     test = split.test
     if split.name == "hotter":
         above = data.batch.temperature_K[test] - data.batch.temperature_K[split.train].max()
         step = (above / _STEP_K).round() * _STEP_K
         told = (step > 0) & ((above - step).abs() <= _NEAR_K)
-        return {f"{int(s)} K hotter": test[told & (step == s)] for s in step[told].unique().tolist()}
+        parts = {f"{int(s)} K hotter": test[told & (step == s)] for s in step[told].unique().tolist()}
+        return parts or {split.name: test}
     if split.name == "paper":
         t = data.batch.temperature_K[test]
         some = _only_carbonates(data)[test] & (t >= _CARBONATES_K[0]) & (t <= _CARBONATES_K[1])

@@ -215,6 +215,12 @@ def test_hotter_rows_are_told_by_steps_of_ten_from_the_hottest_training_row() ->
     }
 
 
+def test_hotter_rows_are_told_together_if_none_is_near_a_step() -> None:
+    data = _at([270.0, 275.0, 279.0, 290.0])
+    parts = parts_told(hotter_split(data, 275.0), data)
+    assert {name: rows.tolist() for name, rows in parts.items()} == {"hotter": [2, 3]}
+
+
 def test_of_papers_carbonates_are_told_apart() -> None:
     carbonate, ester = Component.of("O=C1OCCO1"), Component.of("CCOC(C)=O")
     rows = [[carbonate], [carbonate, Component.of("COC(=O)OC")], [carbonate, ester], [ester], [carbonate]]
