@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from surrogates.batches import MixtureBatch
-from surrogates.encoders.fingerprint import FingerprintSettings, MixFingerprint, morgan_fingerprints
+from surrogates.encoders.fingerprint import morgan_fingerprints, side_by_side
 from surrogates.encoders.mixture_law import MixtureLaw
 from surrogates.law_ensemble import LawSettings
 from surrogates.law_training import check_law_trainable, distinct_rows, parts_of, train_on_property
@@ -80,6 +80,7 @@ def fit_fingerprint(data: MixtureData, rows: Tensor, settings: LawSettings, seed
     check_law_trainable(data, rows, settings.members)
     table = data.table
     kept = rows[distinct_rows(data, rows)]
+    # Not `take`: the table stays whole, for molecules that only rows of a test hold.
     data = replace(
         data,
         batch=data.batch[kept],
@@ -121,5 +122,4 @@ def fit_fingerprint(data: MixtureData, rows: Tensor, settings: LawSettings, seed
 def _inputs(speciation: Speciation, fingerprints: Tensor, slots: Tensor, batch: MixtureBatch) -> Tensor:
     """Return fingerprints and mole fractions of solvents, cation and anion by slot, and the temperature."""
     species, x = (parts[:, slots] for parts in speciation.slots(batch.to(torch.float32)))
-    encoder = MixFingerprint(FingerprintSettings(slots=len(slots), bits=_BITS))
-    return torch.cat([encoder.mix(fingerprints, species, x), batch.temperature_K[:, None].float()], dim=-1)
+    return torch.cat([side_by_side(fingerprints, species, x), batch.temperature_K[:, None].float()], dim=-1)

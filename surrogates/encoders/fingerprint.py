@@ -48,6 +48,19 @@ def morgan_fingerprints(table: MoleculeTable, bits: int, radius: int = 2) -> Ten
     return torch.stack([torch.from_numpy(row) for row in rows]).float()
 
 
+def side_by_side(fingerprints: Tensor, components: Tensor, x: Tensor) -> Tensor:
+    """Return fingerprints and mole fractions by slot, `n x (slots (bits + 1))`; an absent component is all 0.
+
+    Args:
+        fingerprints: `u x bits`, from `morgan_fingerprints`.
+        components: `n x slots`, int64, rows of `fingerprints`; any row where `x` is 0.
+        x: `n x slots`, mole fractions; 0 in unused slots.
+    """
+    present = (x > 0).to(fingerprints).unsqueeze(-1)
+    known = torch.cat([fingerprints[components] * present, x.to(fingerprints).unsqueeze(-1)], dim=-1)
+    return known.flatten(-2)
+
+
 class MixFingerprint(nn.Module):
     """Fingerprints and mole fractions, concatenated by slot, then a perceptron with ReLU."""
 
@@ -58,16 +71,8 @@ class MixFingerprint(nn.Module):
         self.out = nn.Linear(widths[-1], settings.targets)
 
     def mix(self, fingerprints: Tensor, components: Tensor, x: Tensor) -> Tensor:
-        """Return what the perceptron reads, `n x (slots (bits + 1))`; an absent component is all 0.
-
-        Args:
-            fingerprints: `u x bits`, from `morgan_fingerprints`.
-            components: `n x slots`, int64, rows of `fingerprints`; any row where `x` is 0.
-            x: `n x slots`, mole fractions; 0 in unused slots.
-        """
-        present = (x > 0).to(fingerprints).unsqueeze(-1)
-        known = torch.cat([fingerprints[components] * present, x.to(fingerprints).unsqueeze(-1)], dim=-1)
-        return known.flatten(-2)
+        """Return what the perceptron reads; see `side_by_side`."""
+        return side_by_side(fingerprints, components, x)
 
     def head(self, mixed: Tensor) -> Tensor:
         """Return `n x targets` from what `mix` returns."""
