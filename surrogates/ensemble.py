@@ -17,7 +17,7 @@ from surrogates.features import MoleculeFeatures
 from surrogates.members import Members, too_few_members
 from surrogates.mixture_data import MixtureData
 from surrogates.molecules import MoleculeTable
-from surrogates.prediction import Calibration
+from surrogates.prediction import UNCALIBRATED, Calibration
 from surrogates.teacher import Teacher, nearby_mixtures
 from surrogates.training import TrainingSettings, train
 
@@ -159,7 +159,7 @@ def fit_ensemble(
         trained[:count],
         features,
         domain,
-        Calibration(1.0, 1.0, 1.0, 1.645, ""),
+        UNCALIBRATED,
         data.target_name,
         shift,
         scale,

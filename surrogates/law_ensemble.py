@@ -17,7 +17,7 @@ from surrogates.members import Members
 from surrogates.mixture_data import MixtureData
 from surrogates.molecule_facts import species_facts
 from surrogates.molecules import MoleculeTable
-from surrogates.prediction import Calibration
+from surrogates.prediction import UNCALIBRATED, Calibration
 from surrogates.species import Speciation
 from surrogates.training import TrainingSettings
 
@@ -153,7 +153,7 @@ def fit_law_ensemble(
         trained[:count],
         features,
         Domain.fit(data.table, features, data.batch, calibrates),
-        Calibration(1.0, 1.0, 1.0, 1.645, ""),
+        UNCALIBRATED,
         data.target_name,
         float(data.target.mean()),
         float(data.target.std()),

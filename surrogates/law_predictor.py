@@ -78,7 +78,7 @@ class LawPredictor:
         return torch.cat(parts, dim=-1).transpose(0, 1)
 
     def predict(self, batch: MixtureBatch | MixtureProduct) -> Prediction:
-        """Return the prediction for each mixture of the batch, in its order, float32."""
+        """Return the prediction for each mixture of the batch, in its order, in the dtype of the tensors."""
         with torch.no_grad():
             mean, variance = self.member_outputs(batch)
             holds = self.domain.holds_product if isinstance(batch, MixtureProduct) else self.domain.holds

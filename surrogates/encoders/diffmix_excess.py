@@ -25,7 +25,7 @@ from surrogates.encoders.mixture_law import perceptron
 from surrogates.laws import redlich_kister, redlich_kister_coefficients
 from surrogates.molecules import MoleculeTable
 
-REFERENCE_K = 298.15
+_REFERENCE_K = 298.15
 _SPAN_K = 50.0
 """By which temperatures differ where the second coefficients count as much as the first."""
 _QUIET = -3.0
@@ -139,7 +139,7 @@ class DiffMixExcess(nn.Module):
         powers = coefficients @ self.powers
         swapped = powers * torch.where(order % 2 == 1, -1.0, 1.0)
         law = _spread(powers, swapped, batch.meeting)  # n x k x k x 2 x (N + 1)
-        t = (batch.temperature_K - REFERENCE_K) / _SPAN_K
+        t = (batch.temperature_K - _REFERENCE_K) / _SPAN_K
         mean = redlich_kister(batch.x, law[..., 0, :] + t[:, None, None, None] * law[..., 1, :])
         weight = batch.x[:, :, None] * batch.x[:, None, :]
         uneven = 2 * (weight * _spread(noise, noise, batch.meeting)).sum((1, 2))
@@ -182,7 +182,7 @@ class DiffMixPooled(nn.Module):
         pairs = (weight.unsqueeze(-1) * _spread(ab, ba, batch.meeting)).sum((1, 2))
         pairs = pairs + (x.square() * own[batch.molecules]).sum(1)
         species = (x * self.sub_net(embedding)[batch.molecules]).sum(1)
-        t = (batch.temperature_K.unsqueeze(-1) - REFERENCE_K) / _SPAN_K
+        t = (batch.temperature_K.unsqueeze(-1) - _REFERENCE_K) / _SPAN_K
         said = self.mix_net(torch.cat([species, pairs, t], dim=-1))
         return said[:, 0], softplus(said[:, 1] + _QUIET).square() + 1e-8, x.new_zeros(())
 
