@@ -39,7 +39,6 @@ _TOLD = {
     "random": "drawn at random",
     "mixture": "of unseen mixtures",
     "solvent": "with an unseen solvent",
-    "hotter": "hotter than all training rows",
     "paper": "of unseen papers",
     "paper, carbonates": "of unseen papers, only carbonates, 233 to 345 K",
 }

@@ -196,7 +196,9 @@ def over_temperature(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_law_ensemble_is_judged_beside_its_rivals_and_written(tmp_path: Path) -> None:
     card, _ = trained(tmp_path, LAW_JOB)
     models = ("ensemble", "no-law", "no-law-log", "fingerprint", "forest")
-    assert [(row.splits, row.model) for row in card.scores] == [("mixture", model) for model in models]
+    assert [(row.splits, row.model) for row in card.scores] == [
+        (splits, model) for splits in ("mixture", "hotter") for model in models
+    ]
     assert load_card(tmp_path / "model") == card
     model = load_model(tmp_path / "model")
     assert isinstance(model, LawEnsemble)
@@ -206,8 +208,9 @@ def test_a_law_ensemble_is_judged_beside_its_rivals_and_written(tmp_path: Path) 
     assert [settings.members, settings.training.epochs, settings.encoder.law] == [2, 1, "vft"]
     expected = fit_law_ensemble(data, torch.arange(96), settings, seed=0).bind(data.table).predict(data.batch)
     assert torch.equal(model.bind(data.table).predict(data.batch).mean, expected.mean)
-    (line,) = [line for line in printed(card).splitlines() if "fingerprint" in line]
-    assert line.split()[:5] == ["of", "unseen", "mixtures", "(1", "splits)"]
+    unseen, hotter = [line for line in printed(card).splitlines() if "fingerprint" in line]
+    assert unseen.split()[:5] == ["of", "unseen", "mixtures", "(1", "splits)"]
+    assert hotter.split()[:3] == ["hotter", "(1", "splits)"]
 
 
 @pytest.mark.usefixtures("over_temperature")
@@ -248,7 +251,7 @@ def test_a_law_for_what_is_no_logarithm_is_refused_before_anything_is_fitted(
         ),
         (
             "beside: [forest, no-law, fingerprint]",
-            "no-law, fingerprint in beside: of encoder: diffmix only; molsets stands beside the forest",
+            "no-law, fingerprint in beside belongs to encoder: diffmix; molsets stands beside forest",
         ),
     ],
 )
