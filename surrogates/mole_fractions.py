@@ -53,6 +53,16 @@ def weight_fractions(x: Tensor, molar_mass: Tensor) -> Tensor:
     return grams / grams.sum(-1, keepdim=True)
 
 
+def solvent_kg(moles: Tensor, molar_mass: Tensor) -> Tensor:
+    """Return the mass of solvents together, `... x 1`, kg.
+
+    Args:
+        moles: `... x k`, of each solvent; mole fractions among solvents give the mass of one mole of them.
+        molar_mass: `... x k`, g/mol.
+    """
+    return (moles * molar_mass).sum(-1, keepdim=True) / 1000
+
+
 def ion_fractions(
     salt_free: Tensor, molar_mass: Tensor, molality: Tensor, cations: Tensor, anions: Tensor
 ) -> IonFractions:
@@ -65,8 +75,7 @@ def ion_fractions(
         cations: `... x s`, cations in a formula unit of each salt: 1 for LiPF6, 2 for Li2SO4.
         anions: `... x s`, anions in it.
     """
-    kg = (salt_free * molar_mass).sum(-1, keepdim=True) / 1000  # of one mole of solvents
-    salt = molality * kg
+    salt = molality * solvent_kg(salt_free, molar_mass)
     return _normalised(salt_free, salt * cations, salt * anions)
 
 
@@ -80,9 +89,8 @@ def molalities(fractions: IonFractions, molar_mass: Tensor, cations: Tensor) -> 
         molar_mass: `... x k`, g/mol, of the solvents.
         cations: `... x s`, cations in a formula unit of each salt.
     """
-    kg = (fractions.solvents * molar_mass).sum(-1, keepdim=True) / 1000
     salt_free = fractions.solvents / fractions.solvents.sum(-1, keepdim=True)
-    return salt_free, fractions.cations / cations / kg
+    return salt_free, fractions.cations / cations / solvent_kg(fractions.solvents, molar_mass)
 
 
 def _normalised(solvents: Tensor, cations: Tensor, anions: Tensor) -> IonFractions:

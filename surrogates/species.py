@@ -14,7 +14,7 @@ from rdkit import Chem
 from torch import Tensor
 
 from surrogates.batches import MixtureBatch
-from surrogates.mole_fractions import mole_fractions
+from surrogates.mole_fractions import mole_fractions, solvent_kg
 from surrogates.molecules import Component, MoleculeTable, parse_smiles
 
 
@@ -116,8 +116,7 @@ class Speciation:
         """
         mass = self.molar_mass.to(batch.weights)[batch.solvents]
         solvents = mole_fractions(batch.weights, mass)
-        kg = (solvents * mass).sum(1, keepdim=True) / 1000  # of one mole of solvents
-        moles = torch.cat([solvents, batch.molality[:, None] * kg], dim=1)
+        moles = torch.cat([solvents, batch.molality[:, None] * solvent_kg(solvents, mass)], dim=1)
         components = _components(batch)
         amounts = (moles[..., None] * self.counts.to(moles)[components]).flatten(1)
         return self.parts[components].flatten(1), amounts / amounts.sum(1, keepdim=True)

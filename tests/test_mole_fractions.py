@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from surrogates.mole_fractions import ion_fractions, molalities, mole_fractions, weight_fractions
+from surrogates.mole_fractions import ion_fractions, molalities, mole_fractions, solvent_kg, weight_fractions
 
 
 def numbers(*values: float) -> Tensor:
@@ -24,6 +24,11 @@ def test_weights_of_worked_numbers() -> None:
     x = mole_fractions(numbers(0.3, 0.7), numbers(60, 20))
 
     assert x.tolist() == pytest.approx([0.125, 0.875])
+
+
+def test_mass_of_solvents_in_worked_numbers() -> None:
+    assert solvent_kg(numbers(0.5, 0.5), numbers(80, 120)).tolist() == pytest.approx([0.1])
+    assert solvent_kg(numbers(2, 1), numbers(80, 120)).tolist() == pytest.approx([0.28])
 
 
 def test_one_salt_in_worked_numbers() -> None:
