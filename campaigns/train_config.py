@@ -108,7 +108,7 @@ class TrainConfig(BaseModel):
         theirs = [rival for rival in self.beside if rival != "forest"]
         if self.encoder == "molsets" and theirs:
             raise ValueError(
-                f"{', '.join(theirs)} in beside: of encoder: diffmix only; molsets stands beside the forest"
+                f"{', '.join(theirs)} in beside belongs to encoder: diffmix; molsets stands beside forest"
             )
         if self.encoder == "diffmix" and self.convolution is not None:
             raise ValueError("diffmix has GraphConv; convolution belongs to encoder: molsets")

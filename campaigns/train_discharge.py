@@ -1,4 +1,4 @@
-"""Train discharge models: distil the published one, or learn from a user's own profiles."""
+"""Train what a job asks for; discharge models here, distilled or learnt from a user's own profiles."""
 
 from __future__ import annotations
 
