@@ -42,10 +42,10 @@ from tests.benchmarks.measuring import in_turns, public_data
 ROUNDS = 3
 EPOCHS = 3
 """The last of three watches the validation error, as about a third of a whole training's do."""
-LOOPED = 256
-"""Mixtures of the loop a round: two batches' worth."""
 SETTINGS = LawSettings()
 SIZE = SETTINGS.training.batch_size
+LOOPED = SIZE
+"""Mixtures of the loop a round: a batch's worth, so that it steps once."""
 
 
 def main() -> None:
