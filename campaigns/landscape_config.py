@@ -59,7 +59,7 @@ class LandscapeConfig(BaseModel):
 
     Attributes:
         model: The name of one that ships, or the directory of another, relative to the file.
-        temperature_K: Of all grid points, and of measured rows that do not give theirs.
+        temperature_K: Of all grid points, and of measured rows that do not give theirs; 100 to 1000, as in data.
         step: Of the grid, in mole fraction; its inverse is a whole number, at most 200.
         systems: A ternary each.
         measured: Files of measurements, relative to the file.
@@ -68,7 +68,7 @@ class LandscapeConfig(BaseModel):
     model_config = STRICT
 
     model: str = SHIPPED[1]
-    temperature_K: PositiveFloat = 298.15
+    temperature_K: Annotated[float, Field(ge=100, le=1000)] = 298.15
     step: Annotated[float, Field(ge=0.005, le=0.5)] = 0.02
     systems: Annotated[list[SystemConfig], Field(min_length=1)]
     measured: list[MeasuredConfig] = Field(default_factory=list)

@@ -59,8 +59,9 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     ("text", "message"),
     [
         (
-            "step: 0.03\nsystems: []",
+            "temperature_K: 30\nstep: 0.03\nsystems: []",
             """\
+job.yaml, key "temperature_K": 30 came; input should be greater than or equal to 100. Correct the value.
 job.yaml, key "step": 0.03 came; step is 0.03; a whole number of steps must make 1. Correct the value.
 job.yaml, key "systems": [] came; list should have at least 1 item after validation, not 0. Correct the \
 value.""",
