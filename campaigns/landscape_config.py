@@ -59,7 +59,7 @@ class LandscapeConfig(BaseModel):
 
     Attributes:
         model: The name of one that ships, or the directory of another, relative to the file.
-        temperature_K: Of all grid points, and of measured rows that do not give theirs; 100 to 1000, as in data.
+        temperature_K: Of all grid points, and of measured rows without; 100 to 1000, as in data.
         step: Of the grid, in mole fraction; its inverse is a whole number, at most 200.
         systems: A ternary each.
         measured: Files of measurements, relative to the file.

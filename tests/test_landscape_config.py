@@ -32,7 +32,7 @@ def test_names_become_molecules(tmp_path: Path) -> None:
         "glymes": "COCCOC",
     }
     assert (system.name, system.salt_name, system.lithium_mole_fraction) == ("PC/DMC/glymes", "LiPF6", 0.08)
-    assert (config.model, config.temperature_K, config.step) == ("molsets-conductivity", 298.15, 0.02)
+    assert (config.model, config.temperature_K, config.step) == ("diffmix-calisol", 298.15, 0.02)
     assert config.measured == []
 
 
