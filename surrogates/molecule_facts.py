@@ -1,4 +1,4 @@
-"""Facts of solvents and anions from handbooks, as an encoder may take them beside the graphs."""
+"""Facts of solvents and anions, looked up, recalled or guessed as their files mark, as an encoder may take them."""
 
 from __future__ import annotations
 
