@@ -1,4 +1,4 @@
-"""Facts of solvents and anions, looked up, recalled or guessed as their files mark, as an encoder may take them."""
+"""Facts of solvents and anions, looked up, recalled or guessed as their files mark, for an encoder."""
 
 from __future__ import annotations
 
