@@ -11,7 +11,7 @@ from torch import Tensor
 from surrogates.batches import MixtureBatch, MixtureProduct
 from surrogates.domain import BoundDomain
 from surrogates.encoders.molsets_stacked import bounded_variance, head, mix, product_outputs
-from surrogates.prediction import Calibration, Prediction
+from surrogates.prediction import Calibration, Prediction, of_members
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,4 @@ class EnsemblePredictor:
             in_domain = (
                 domain.holds_product(batch) if isinstance(batch, MixtureProduct) else domain.holds(batch)
             )
-            together = mean.mean(0)
-            differ = (mean - together).square().sum(0) / (len(mean) - 1)  # `var(0)` takes forty times as long
-            epistemic, aleatoric = self.calibration.apply(differ, variance.mean(0))
-            return Prediction(together, epistemic, aleatoric, in_domain)
+            return of_members(mean, variance, self.calibration, in_domain)

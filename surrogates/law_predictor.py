@@ -11,7 +11,7 @@ from torch.nn.functional import embedding_bag
 from surrogates.batches import MixtureBatch, MixtureProduct
 from surrogates.domain import BoundDomain
 from surrogates.members import Members
-from surrogates.prediction import Calibration, Prediction
+from surrogates.prediction import Calibration, Prediction, of_members
 from surrogates.species import Speciation
 
 
@@ -81,11 +81,11 @@ class LawPredictor:
         """Return the prediction for each mixture of the batch, in its order, in the dtype of the tensors."""
         with torch.no_grad():
             mean, variance = self.member_outputs(batch)
-            holds = self.domain.holds_product if isinstance(batch, MixtureProduct) else self.domain.holds
-            together = mean.mean(0)
-            differ = (mean - together).square().sum(0) / (len(mean) - 1)
-            epistemic, aleatoric = self.calibration.apply(differ, variance.mean(0))
-            return Prediction(together, epistemic, aleatoric, holds(batch))  # type: ignore[arg-type]
+            domain = self.domain
+            in_domain = (
+                domain.holds_product(batch) if isinstance(batch, MixtureProduct) else domain.holds(batch)
+            )
+            return of_members(mean, variance, self.calibration, in_domain)
 
 
 def _summed(of_members: Tensor, rows: Tensor, shares: Tensor) -> Tensor:

@@ -66,6 +66,21 @@ class Prediction:
         return (self.epistemic + self.aleatoric).sqrt()
 
 
+def of_members(mean: Tensor, variance: Tensor, calibration: Calibration, in_domain: Tensor) -> Prediction:
+    """Return what members say together: where they differ is epistemic, what they say of noise aleatoric.
+
+    Args:
+        mean: `K x n`, of each member.
+        variance: `K x n`, likewise, of noise.
+        calibration: Of both variances.
+        in_domain: `n`, bool.
+    """
+    together = mean.mean(0)
+    differ = (mean - together).square().sum(0) / (len(mean) - 1)  # `var(0)` takes forty times as long
+    epistemic, aleatoric = calibration.apply(differ, variance.mean(0))
+    return Prediction(together, epistemic, aleatoric, in_domain)
+
+
 class Predictor(Protocol):
     """A model bound to the table of a space. It must pickle: a screen sends it to its workers."""
 
