@@ -15,7 +15,7 @@ from torch import Tensor
 
 from campaigns.report import progress
 from surrogates.calibration import scores
-from surrogates.checkpoints import ScoreRow
+from surrogates.checkpoints import MixtureModel, ScoreRow
 from surrogates.ensemble import EnsembleSettings, fit_ensemble
 from surrogates.fingerprint_ensemble import fit_fingerprint
 from surrogates.forest import Forest
@@ -94,6 +94,19 @@ def judge(
     return tuple(_summed_up(data, part, model, each) for (part, model), each in said.items())
 
 
+def fit(
+    data: MixtureData,
+    rows: Tensor,
+    settings: Settings,
+    seed: int,
+    told: Callable[[int, int], None] = lambda done, of: None,
+) -> MixtureModel:
+    """Return the ensemble of the encoder that the settings are of; see `fit_ensemble`, `fit_law_ensemble`."""
+    if isinstance(settings, LawSettings):
+        return fit_law_ensemble(data, rows, settings, seed, told)
+    return fit_ensemble(data, rows, settings, seed, told)
+
+
 def _judge_split(
     data: MixtureData, split: Split, settings: Settings, beside: tuple[Rival, ...]
 ) -> dict[str, Words]:
@@ -105,11 +118,7 @@ def _judge_split(
 
 
 def _ensemble(data: MixtureData, split: Split, settings: Settings) -> Callable[[Tensor], Words]:
-    fitted = (
-        fit_law_ensemble(data, split.train, settings, split.seed)
-        if isinstance(settings, LawSettings)
-        else fit_ensemble(data, split.train, settings, split.seed)
-    )
+    fitted = fit(data, split.train, settings, split.seed)
     predictor = fitted.bind(data.table)
 
     def predict(rows: Tensor) -> Words:

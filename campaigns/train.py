@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,14 @@ from rich.console import Console
 from rich.table import Table
 
 from campaigns.config import load_yaml, resolve_job
-from campaigns.judging import SHOWN, Settings, judge
+from campaigns.judging import SHOWN, fit, judge
 from campaigns.report import progress
 from campaigns.train_config import DataSource, SplitPlan, TrainConfig
-from surrogates.checkpoints import MixtureModel, ModelCard, card_of, save_model
+from surrogates.checkpoints import ModelCard, card_of, save_model
 from surrogates.datasets import dataset, load_dataset
-from surrogates.ensemble import check_trainable, fit_ensemble
+from surrogates.ensemble import check_trainable
 from surrogates.errors import InputError, Problem
-from surrogates.law_ensemble import LawSettings, fit_law_ensemble
+from surrogates.law_ensemble import LawSettings
 from surrogates.law_training import check_law_trainable
 from surrogates.mixture_data import MixtureData
 from surrogates.model_directories import check_free
@@ -72,7 +72,7 @@ def train_to_directory(job: str, out: Path, data_dir: Path | None, console: Cons
     rows = judge(data, splits, settings, config.beside, console)
     torch.set_num_threads(1)  # as on the splits: the numbers do not depend on the machine's cores
     with progress(console, "epochs of the final fit", settings.training.epochs) as told:
-        fitted = _fitted(data, settings, config.seed, lambda done, of: told(done))
+        fitted = fit(data, everything, settings, config.seed, lambda done, of: told(done))
     card = card_of(fitted, settings, _facts(config.data, data), config.seed, versions(), rows)
     save_model(fitted, card, out)
     return card
@@ -106,15 +106,6 @@ def _read(config: TrainConfig, beside: Path, data_dir: Path | None) -> MixtureDa
         return data
     path = beside / (config.data.file or "")
     return read_mixtures(path, config.target, config.data.columns, config.data.units)
-
-
-def _fitted(
-    data: MixtureData, settings: Settings, seed: int, told: Callable[[int, int], None]
-) -> MixtureModel:
-    everything = torch.arange(len(data))
-    if isinstance(settings, LawSettings):
-        return fit_law_ensemble(data, everything, settings, seed, told)
-    return fit_ensemble(data, everything, settings, seed, told)
 
 
 def _splits(data: MixtureData, plan: SplitPlan, seed: int, console: Console) -> Iterator[Split]:

@@ -142,8 +142,8 @@ def test_a_split_that_leaves_too_few_rows_is_refused_before_anything_is_fitted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(train, "load_dataset", lambda name, data_dir: synthetic_data(24))
-    for module, name in ((train, "fit_ensemble"), (judging, "fit_ensemble"), (judging, "Forest")):
-        monkeypatch.setattr(module, name, no_fit)
+    for name in ("fit_ensemble", "Forest"):
+        monkeypatch.setattr(judging, name, no_fit)
     assert refusal(tmp_path) == (
         "mixtures.csv: 18 rows to train on; at least 20 are needed. Add measurements."
     )
@@ -232,8 +232,7 @@ def test_papers_that_nobody_named_are_refused_before_anything_is_fitted(
 def test_a_law_for_what_is_no_logarithm_is_refused_before_anything_is_fitted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: str
 ) -> None:
-    for module in (train, judging):
-        monkeypatch.setattr(module, "fit_law_ensemble", no_fit)
+    monkeypatch.setattr(judging, "fit_law_ensemble", no_fit)
     job = LAW_JOB.replace("encoder", "target: y\nencoder").replace("mixture: 1", splits)
     assert refusal(tmp_path, job) == (
         'key "target": y is no logarithm; the laws of diffmix are of log10 of a property above 0. '
