@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean, pstdev
 from typing import Literal
 
+import pandas as pd
 import torch
 from joblib import Parallel, delayed
 from rich.console import Console
@@ -58,13 +59,28 @@ class Words:
     interval: Tensor
 
 
+@dataclass(frozen=True)
+class Judged:
+    """What came of judging.
+
+    Attributes:
+        scores: A row for each model on each part of the test rows that is told.
+        held_out: A row for each test row of each split and model: `splits`, what no training row shared with
+            it; `split`, its number; `model`; `row`, of the data file; the target as measured, its `_mean`,
+            `_std`, `_lower_90` and `_upper_90`.
+    """
+
+    scores: tuple[ScoreRow, ...]
+    held_out: pd.DataFrame
+
+
 def judge(
     data: MixtureData,
     splits: Sequence[Split],
     settings: Settings,
     beside: Sequence[Rival],
     console: Console,
-) -> tuple[ScoreRow, ...]:
+) -> Judged:
     """Score an ensemble and its rivals on each split, as many splits at once as there are cores.
 
     Args:
@@ -74,24 +90,25 @@ def judge(
         beside: Its rivals; those but the forest stand beside a law ensemble only.
         console: Where progress is shown.
 
-    Returns:
-        A row for each model on each part of the test rows that is told.
-
     Raises:
         InputError: If the ensemble or a rival cannot be fitted to the training rows of a split.
     """
     said: dict[tuple[str, str], list[Words]] = {}
+    held_out: list[pd.DataFrame] = []
     judged = Parallel(n_jobs=-1, return_as="generator")(
         delayed(_judge_split)(data, split, settings, tuple(beside)) for split in splits
     )
     with progress(console, "splits", len(splits)) as told:
         for number, (split, models) in enumerate(zip(splits, judged, strict=True), 1):
             for model, words in models.items():
+                which = {"splits": split.name, "split": number, "model": model}
+                held_out.append(_held_out(data, words).assign(**which))
                 for part, rows in tested_parts(split, data).items():
                     said.setdefault((part, model), []).append(_of(words, rows))
             console.print(f"split {number} ({split.name}), {_errors(data, models)}", soft_wrap=True)
             told(number)
-    return tuple(_summed_up(data, part, model, each) for (part, model), each in said.items())
+    found = tuple(_summed_up(data, part, model, each) for (part, model), each in said.items())
+    return Judged(found, pd.concat(held_out, ignore_index=True) if held_out else pd.DataFrame())
 
 
 def fit(
@@ -148,6 +165,23 @@ def _words(rows: Tensor, mean: Tensor, std: Tensor, factor: float) -> Words:
 def _of(words: Words, rows: Tensor) -> Words:
     some = torch.isin(words.rows, rows)
     return Words(words.rows[some], words.mean[some], words.std[some], words.interval[some])
+
+
+def _held_out(data: MixtureData, words: Words) -> pd.DataFrame:
+    name, margin = data.target_name, words.interval * words.std
+    return pd.DataFrame(
+        {
+            "splits": "",
+            "split": 0,
+            "model": "",
+            "row": data.rows["row"].to_numpy()[words.rows.numpy()],
+            name: data.target[words.rows].numpy(),
+            f"{name}_mean": words.mean.numpy(),
+            f"{name}_std": words.std.numpy(),
+            f"{name}_lower_90": (words.mean - margin).numpy(),
+            f"{name}_upper_90": (words.mean + margin).numpy(),
+        }
+    )
 
 
 def _scored(data: MixtureData, words: Words) -> dict[str, float]:

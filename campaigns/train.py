@@ -69,12 +69,12 @@ def train_to_directory(job: str, out: Path, data_dir: Path | None, console: Cons
     splits = list(_splits(data, config.splits, config.seed, console))
     for split in splits:
         check(data, split.train, settings.members)
-    rows = judge(data, splits, settings, config.beside, console)
+    judged = judge(data, splits, settings, config.beside, console)
     torch.set_num_threads(1)  # as on the splits: the numbers do not depend on the machine's cores
     with progress(console, "epochs of the final fit", settings.training.epochs) as told:
         fitted = fit(data, everything, settings, config.seed, lambda done, of: told(done))
-    card = card_of(fitted, settings, _facts(config.data, data), config.seed, versions(), rows)
-    save_model(fitted, card, out)
+    card = card_of(fitted, settings, _facts(config.data, data), config.seed, versions(), judged.scores)
+    save_model(fitted, card, out, judged.held_out)
     return card
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import pandas as pd
 import torch
 from pydantic import BaseModel, ConfigDict, Discriminator, Tag
 from safetensors import SafetensorError
@@ -132,8 +133,16 @@ def card_of(
     )
 
 
-def save_model(ensemble: MixtureModel, card: ModelCard, directory: Path) -> None:
+def save_model(
+    ensemble: MixtureModel, card: ModelCard, directory: Path, held_out: pd.DataFrame | None = None
+) -> None:
     """Write a model directory, whole or not at all.
+
+    Args:
+        ensemble: The model.
+        card: Its card.
+        directory: New or empty.
+        held_out: What was said of rows that no training saw; kept beside the model, if there are any.
 
     Raises:
         InputError: If something stands there already, or it cannot be written.
@@ -141,7 +150,7 @@ def save_model(ensemble: MixtureModel, card: ModelCard, directory: Path) -> None
     tensors = {f"members.{name}": tensor for name, tensor in ensemble.members.state().items()}
     tensors |= {f"features.{name}": getattr(ensemble.features, name) for name in _FEATURES}
     tensors |= {f"domain.{name}": getattr(ensemble.domain, name) for name in _DOMAIN}
-    write_directory(tensors, card, directory)
+    write_directory(tensors, card, directory, held_out)
 
 
 def load_card(directory: Path) -> ModelCard:

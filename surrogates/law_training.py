@@ -12,7 +12,7 @@ from surrogates.ensemble import check_trainable
 from surrogates.errors import InputError, Problem
 from surrogates.members import Members, beta_nll
 from surrogates.mixture_data import MixtureData
-from surrogates.splits import holdouts
+from surrogates.splits import holdouts, members_and_judges
 from surrogates.training import TrainingSettings, optimise
 
 _LEAST = 0.01
@@ -61,6 +61,8 @@ def train_on_property(
     value = (10 ** (target - shift)).float()
     value = value / value.std()
     weight = trains * value.clamp_min(_LEAST).sqrt()
+    watched = validates.any(0).nonzero()[:, 0]
+    watches = validates[:, watched]
 
     def loss(learner: Members, rows: Tensor, generator: torch.Generator) -> Tensor:
         mean, variance = outputs(learner, rows)
@@ -72,10 +74,10 @@ def train_on_property(
 
     def validation_error(learner: Members) -> Tensor:
         with torch.no_grad():
-            mean, _ = outputs(learner, torch.arange(len(target)))
-        said = 10 ** (scale * (mean - standardised).clamp_max(_LARGEST)) * value
-        error = (said - value).abs() * validates
-        return error.sum(1) / validates.sum(1).clamp_min(1)
+            mean, _ = outputs(learner, watched)
+        said = 10 ** (scale * (mean - standardised[watched]).clamp_max(_LARGEST)) * value[watched]
+        error = (said - value[watched]).abs() * watches
+        return error.sum(1) / watches.sum(1).clamp_min(1)
 
     trained = optimise(members, loss, validation_error, len(target), settings, seed, progress)
     trained.network.eval()
@@ -95,11 +97,8 @@ def parts_of(data: MixtureData, count: int, holdout: float, seed: int) -> tuple[
         `2 count x n` twice and `n`, bool; no judge trains on or watches what calibrates.
     """
     calibrates = ~holdouts(laboratories(data), 1, _CALIBRATION_FRACTION, seed)[0]
-    trains = holdouts(torch.tensor(data.rows["mixture"].to_numpy()), 2 * count, holdout, seed)
-    validates = ~trains
-    for part in (trains, validates):
-        part[count:] &= ~calibrates
-    return trains, validates, calibrates
+    mixture = torch.tensor(data.rows["mixture"].to_numpy())
+    return *members_and_judges(mixture, calibrates, count, holdout, seed), calibrates
 
 
 def distinct_rows(data: MixtureData, rows: Tensor) -> Tensor:

@@ -1,4 +1,7 @@
-"""A model directory: `model.safetensors` with all tensors, `card.json` with all else."""
+"""A model directory: `model.safetensors` with all tensors, `card.json` with all else that makes the model.
+
+`held_out.csv`, which no loader needs, holds what was said of test rows.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import pandas as pd
 from pydantic import BaseModel, ValidationError
 from safetensors.torch import save_file
 from torch import Tensor
@@ -20,6 +24,7 @@ from surrogates.errors import InputError, Problem
 
 CardT = TypeVar("CardT", bound=BaseModel)
 WEIGHTS, CARD = "model.safetensors", "card.json"
+HELD_OUT = "held_out.csv"
 _KINDS: Mapping[str | None, str] = {
     None: "electrolytes",
     "discharge": "discharge profiles",
@@ -28,8 +33,10 @@ _KINDS: Mapping[str | None, str] = {
 """What a model is of, by the `kind` in its card."""
 
 
-def write_directory(tensors: Mapping[str, Tensor], card: BaseModel, directory: Path) -> None:
-    """Write tensors and a card as a model directory, whole or not at all.
+def write_directory(
+    tensors: Mapping[str, Tensor], card: BaseModel, directory: Path, held_out: pd.DataFrame | None = None
+) -> None:
+    """Write tensors, a card and, if it has rows, a table as a model directory, whole or not at all.
 
     Raises:
         InputError: If something stands there already, or it cannot be written.
@@ -39,6 +46,8 @@ def write_directory(tensors: Mapping[str, Tensor], card: BaseModel, directory: P
         with written_directory(directory) as unfinished:
             save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, unfinished / WEIGHTS)
             (unfinished / CARD).write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
+            if held_out is not None and len(held_out):
+                held_out.to_csv(unfinished / HELD_OUT, index=False)
     except OSError as error:
         wrong = f"the model cannot be written here: {os.strerror(error.errno or 0)}"
         raise InputError(Problem(str(directory), wrong, "Give another directory.")) from None

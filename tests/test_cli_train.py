@@ -72,6 +72,11 @@ def test_a_users_csv_becomes_a_model_that_screens(
         ("solvent", "forest"),
     }
     assert card.data["rows"] == 60
+    held_out = pd.read_csv(model / "held_out.csv")
+    (tested,) = [row for row in card.scores if (row.splits, row.model) == ("random", "forest")]
+    forest = held_out[(held_out["splits"] == "random") & (held_out["model"] == "forest")]
+    error = (forest[f"{card.target}_mean"] - forest[card.target]).abs().groupby(forest["split"]).mean()
+    assert error.mean() == pytest.approx(tested.mean["mae"])
 
     assert activelearn(monkeypatch, "train", job, "--out", twin) == 0
     assert (twin / "model.safetensors").read_bytes() == (model / "model.safetensors").read_bytes()

@@ -72,7 +72,7 @@ def judged(
     splits: list[Split], beside: tuple[Rival, ...] = (), data: MixtureData = DATA
 ) -> tuple[dict[tuple[str, str], ScoreRow], list[str]]:
     console = Console(file=io.StringIO(), width=200)
-    rows = judge(data, splits, SETTINGS, beside, console)
+    rows = judge(data, splits, SETTINGS, beside, console).scores
     assert len({(row.splits, row.model) for row in rows}) == len(rows)
     return {(row.splits, row.model): row for row in rows}, console.file.getvalue().splitlines()
 
@@ -113,6 +113,28 @@ def test_a_network_without_law_is_the_ensemble_with_another(constants: dict[str,
         assert row.mean["mae"] == pytest.approx(fmean(each), rel=1e-5)
         assert row.std["mae"] == pytest.approx(pstdev(each), rel=1e-4)
         assert row.mean["width_90"] == pytest.approx(2 * 1.6 * 0.5)
+
+
+def test_what_was_said_of_test_rows_is_given_row_by_row(constants: dict[str, float]) -> None:
+    splits = mixture_splits(DATA, 2)
+    held_out = judge(DATA, splits, SETTINGS, ("no-law",), Console(quiet=True)).held_out
+    name = DATA.target_name
+    assert list(held_out["split"].unique()) == [1, 2] and set(held_out["splits"]) == {"mixture"}
+    for (number, model), said in held_out.groupby(["split", "model"]):
+        split = splits[int(number) - 1]
+        assert list(said["row"]) == list(DATA.rows["row"].to_numpy()[split.test])
+        assert list(said[name]) == DATA.target[split.test].tolist()
+        off = constants["none" if model == "no-law" else "vft"]
+        mean = float(DATA.target[split.train].mean()) + off
+        assert said[f"{name}_mean"].to_numpy() == pytest.approx(mean, rel=1e-5)
+        assert said[f"{name}_std"].to_numpy() == pytest.approx(0.5)
+        assert said[f"{name}_lower_90"].to_numpy() == pytest.approx(mean - 0.8, rel=1e-5)
+        assert said[f"{name}_upper_90"].to_numpy() == pytest.approx(mean + 0.8, rel=1e-5)
+
+
+def test_no_splits_judge_nothing() -> None:
+    found = judge(DATA, [], SETTINGS, (), Console(quiet=True))
+    assert found.scores == () and found.held_out.empty
 
 
 def test_the_error_is_given_in_mS_cm_too(constants: dict[str, float]) -> None:
