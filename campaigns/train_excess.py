@@ -73,7 +73,7 @@ def train_excess_to_directory(
             last.validate,
             settings,
             config.seed,
-            progress=lambda done, of: told(done),
+            lambda done, of: told(done),
         )
     card = _card(ensemble, settings, config, data, rows)
     save_excess_model(ensemble, card, out)
@@ -137,10 +137,10 @@ def _judge_split(data: ExcessData, split: ThreeWaySplit, config: ExcessConfig) -
     test = data.take(split.test)
     found: dict[str, dict[str, float]] = {}
     for model, its in settings.items():
-        ensemble = fit_excess(data, train, validate, its, seed, split.name)
+        ensemble = fit_excess(data, train, validate, its, seed)
         both = [(said.mean, said.std) for said in (predict(ensemble, d) for d in (test, test.exchanged()))]
         found[model] = _scored(test, both, ensemble.calibration.interval_factor)
-    fingerprint = FingerprintExcess.fit(data, train, validate, config.members, seed, split.name)
+    fingerprint = FingerprintExcess.fit(data, train, validate, config.members, seed)
     both = [fingerprint.predict(d) for d in (test, test.exchanged())]
     found["fingerprint"] = _scored(test, both, fingerprint.calibration.interval_factor)
     forest = ExcessForest.fit(data, train, validate, seed)

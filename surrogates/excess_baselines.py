@@ -14,11 +14,10 @@ from surrogates.calibration import fit_calibration
 from surrogates.descriptors import molecule_descriptors
 from surrogates.encoders.fingerprint import FingerprintSettings, MixFingerprint, morgan_fingerprints
 from surrogates.excess_data import ExcessData
-from surrogates.excess_training import both_fractions, learn, parts_of, scale_of
+from surrogates.excess_training import both_fractions, learn, scale_of
 from surrogates.forest import Inputs
 from surrogates.members import Members
 from surrogates.prediction import LEAST_VARIANCE, UNCALIBRATED, Calibration
-from surrogates.three_way_splits import GroupedBy
 from surrogates.training import TrainingSettings
 
 TREES = 200
@@ -41,19 +40,12 @@ class FingerprintExcess:
     scale: float
 
     @staticmethod
-    def fit(
-        data: ExcessData,
-        train: Tensor,
-        validate: Tensor,
-        members: int,
-        seed: int,
-        grouped_by: GroupedBy = "rows",
-    ) -> FingerprintExcess:
-        """Return the ensemble fitted and calibrated as `fit_excess` does."""
+    def fit(data: ExcessData, train: Tensor, validate: Tensor, members: int, seed: int) -> FingerprintExcess:
+        """Return the ensemble fitted to some rows, stopped and calibrated on others."""
         known = data.take(torch.cat([train, validate]))
         torch.manual_seed(seed)
         shape = FingerprintSettings(slots=2, bits=_BITS, targets=3)
-        networks = [MixFingerprint(shape) for _ in range(2 * members)]
+        networks = [MixFingerprint(shape) for _ in range(members)]
         fingerprints, x = morgan_fingerprints(known.table, _BITS), both_fractions(known).float()
         t = _standard(known.temperature_K)
 
@@ -62,12 +54,10 @@ class FingerprintExcess:
             return *_mean_and_variance(out, t[rows]), torch.zeros(len(members))
 
         scale = scale_of(known, len(train))
-        parts = parts_of(known, len(train), members, grouped_by, seed)
-        trained = learn(networks, said, known.target / scale, *parts, _TRAINING, seed)
-        ensemble = FingerprintExcess(trained[:members], UNCALIBRATED, scale)
+        trained = learn(networks, said, known.target / scale, len(train), _TRAINING, seed)
+        ensemble = FingerprintExcess(trained, UNCALIBRATED, scale)
         held = data.take(validate)
-        judges = replace(ensemble, members=trained[members:])
-        calibration = fit_calibration(held.target, *judges._parts(held))
+        calibration = fit_calibration(held.target, *ensemble._parts(held))
         return replace(ensemble, calibration=calibration)
 
     def predict(self, data: ExcessData) -> tuple[Tensor, Tensor]:

@@ -17,8 +17,6 @@ from surrogates.excess_data import ExcessData
 from surrogates.excess_models import ExcessDomain, ExcessEnsemble
 from surrogates.members import Members, too_few_members
 from surrogates.prediction import UNCALIBRATED, Prediction
-from surrogates.splits import members_and_judges
-from surrogates.three_way_splits import GroupedBy
 from surrogates.training import TrainingSettings, optimise
 
 FEWEST_ROWS = 30
@@ -26,8 +24,6 @@ FEWEST_ROWS = 30
 _SMALLEST_STD = 1e-4
 """Of the noise, in the target's scale: a measurement that fits better is not more believed for it."""
 
-_HOLDOUT = 1 / 9
-"""Of the rows: what each member is watched on, its own draw."""
 _WATCH_EVERY = 10
 
 Said = Callable[[Members, Tensor], tuple[Tensor, Tensor, Tensor]]
@@ -85,27 +81,22 @@ def fit_excess(
     validate: Tensor,
     settings: ExcessSettings,
     seed: int,
-    grouped_by: GroupedBy = "rows",
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> ExcessEnsemble:
     """Fit and calibrate an ensemble. No row but those named is looked at.
 
-    Each member learns from both parts but a ninth, its own draw, which stops it. As many members again are
-    trained beside them without the rows that calibrate, and calibrate by what they say of those.
-
     Args:
         data: Measurements.
         train: Indices of the rows to learn from.
-        validate: Indices of the rows that calibrate the variances.
+        validate: Indices of the rows that stop the training and calibrate the variances.
         settings: What and how.
-        seed: Of starting weights, dropout and what members hold out.
-        grouped_by: What a member holds out whole: rows, or pairs of molecules.
+        seed: Of starting weights and dropout.
         progress: Called with the steps done and their number.
     """
     known = data.take(torch.cat([train, validate]))
     batch, atoms = blend(known), atom_features(known.table)
     torch.manual_seed(seed)  # starting weights and dropout come from the global generator
-    networks = [excess_network(settings.network) for _ in range(2 * settings.members)]
+    networks = [excess_network(settings.network) for _ in range(settings.members)]
     for network in networks:
         network.standardise(known.table, atoms)
 
@@ -115,38 +106,19 @@ def fit_excess(
         return mean, variance, settings.smoothness * rough
 
     scale = scale_of(known, len(train))
-    parts = parts_of(known, len(train), settings.members, grouped_by, seed)
-    learnt = learn(
-        networks, said, known.target / scale, *parts, settings.training(len(known)), seed, progress
-    )
+    training = settings.training(len(train))
+    members = learn(networks, said, known.target / scale, len(train), training, seed, progress)
     ensemble = ExcessEnsemble(
-        members=learnt[: settings.members],
+        members=members,
         calibration=UNCALIBRATED,
         domain=ExcessDomain.of(known),
         target=known.target_name,
         scale=scale,
     )
     held = data.take(validate)
-    found = predict(replace(ensemble, members=learnt[settings.members :]), held)
+    found = predict(ensemble, held)
     calibration = fit_calibration(held.target, found.mean, found.epistemic, found.aleatoric)
     return replace(ensemble, calibration=calibration)
-
-
-def parts_of(
-    known: ExcessData, trained_on: int, count: int, grouped_by: GroupedBy, seed: int
-) -> tuple[Tensor, Tensor]:
-    """Return which rows train and which watch members and judges, each `2 count x n`, bool.
-
-    Args:
-        known: `n` rows; those behind the first `trained_on` calibrate.
-        trained_on: How many.
-        count: Members of the ensemble; as many again judge it.
-        grouped_by: What is held out whole.
-        seed: Of the draw.
-    """
-    rows = torch.arange(len(known))
-    groups = rows if grouped_by == "rows" else torch.tensor(known.rows["pair"].to_numpy())
-    return members_and_judges(groups, rows >= trained_on, count, _HOLDOUT, seed)
 
 
 def predict(ensemble: ExcessEnsemble, data: ExcessData) -> Prediction:
@@ -158,13 +130,12 @@ def learn(
     networks: Sequence[nn.Module],
     said: Said,
     target: Tensor,
-    trains: Tensor,
-    validates: Tensor,
+    trained_on: int,
     training: TrainingSettings,
     seed: int,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Members:
-    """Return members trained on absolute errors, each at its best step on the rows it holds out.
+    """Return members trained on absolute errors, each at its best step on the rows behind the first.
 
     The loss is the Laplace likelihood, weighted by its width, so that it teaches the mean as the absolute
     error does: published tables hold wrong digits, which would rule a square.
@@ -173,30 +144,27 @@ def learn(
         networks: With starting weights.
         said: Evaluates members.
         target: `n`, over its scale.
-        trains: `K x n`, bool; on which rows a member trains.
-        validates: `K x n`, bool; on which it is watched.
+        trained_on: How many rows, from the first on, to learn from.
         training: How; `beta` and `teacher_weight` have no part in it.
         seed: Of the order of rows.
         progress: Called with the epochs done and their number.
     """
     target = target.float()
-    watched = validates.any(0).nonzero()[:, 0]
-    watches = validates[:, watched]
-    weight = trains / trains.float().mean(1, keepdim=True)
+    watched = torch.arange(trained_on, len(target))
 
     def loss(members: Members, rows: Tensor, _: torch.Generator) -> Tensor:
         mean, variance, more = said(members, rows)
         width = (variance / 2).sqrt() + _SMALLEST_STD
         error = (mean - target[rows]).abs() / width + width.log()
-        total: Tensor = (weight[:, rows] * width.detach() * error).mean(1).sum() + more.sum()
+        total: Tensor = (width.detach() * error).mean(1).sum() + more.sum()
         return total
 
     def error(members: Members) -> Tensor:
         with torch.no_grad():
             mean, _, _ = said(members, watched)
-        return ((mean - target[watched]).abs() * watches).sum(1) / watches.sum(1).clamp_min(1)
+        return (mean - target[watched]).abs().mean(1)
 
-    return optimise(Members.of(networks), loss, error, len(target), training, seed, progress)
+    return optimise(Members.of(networks), loss, error, trained_on, training, seed, progress)
 
 
 def scale_of(data: ExcessData, trained_on: int) -> float:

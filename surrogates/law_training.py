@@ -12,7 +12,7 @@ from surrogates.ensemble import check_trainable
 from surrogates.errors import InputError, Problem
 from surrogates.members import Members, beta_nll
 from surrogates.mixture_data import MixtureData
-from surrogates.splits import holdouts, members_and_judges
+from surrogates.splits import holdouts
 from surrogates.training import TrainingSettings, optimise
 
 _LEAST = 0.01
@@ -97,8 +97,11 @@ def parts_of(data: MixtureData, count: int, holdout: float, seed: int) -> tuple[
         `2 count x n` twice and `n`, bool; no judge trains on or watches what calibrates.
     """
     calibrates = ~holdouts(laboratories(data), 1, _CALIBRATION_FRACTION, seed)[0]
-    mixture = torch.tensor(data.rows["mixture"].to_numpy())
-    return *members_and_judges(mixture, calibrates, count, holdout, seed), calibrates
+    trains = holdouts(torch.tensor(data.rows["mixture"].to_numpy()), 2 * count, holdout, seed)
+    validates = ~trains
+    for part in (trains, validates):
+        part[count:] &= ~calibrates
+    return trains, validates, calibrates
 
 
 def distinct_rows(data: MixtureData, rows: Tensor) -> Tensor:

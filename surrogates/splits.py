@@ -144,28 +144,6 @@ def holdouts(groups: Tensor, members: int, fraction: float, seed: int) -> Tensor
     return trains
 
 
-def members_and_judges(
-    groups: Tensor, calibrates: Tensor, count: int, fraction: float, seed: int
-) -> tuple[Tensor, Tensor]:
-    """Return which rows train and which watch the members of an ensemble and, behind them, its judges.
-
-    Args:
-        groups: `n`, int64; rows of one group stay together.
-        calibrates: `n`, bool; on these no judge trains, and none is watched.
-        count: Members of the ensemble; as many again judge it.
-        fraction: Share of the groups that each holds out, its own draw.
-        seed: Of the draw.
-
-    Returns:
-        `2 count x n` twice, bool.
-    """
-    trains = holdouts(groups, 2 * count, fraction, seed)
-    validates = ~trains
-    for part in (trains, validates):
-        part[count:] &= ~calibrates
-    return trains, validates
-
-
 def _holds_solvent(data: MixtureData) -> np.ndarray:
     """Return which row holds which solvent, `n x` number of distinct solvents, bool."""
     smiles = [component.smiles for component in data.table.components]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-GroupedBy = Literal["rows", "pairs"]
 FEWEST_GROUPS = 3
 
 
@@ -25,14 +23,14 @@ class ThreeWaySplit:
         seed: With which this split can be drawn again.
     """
 
-    name: GroupedBy
+    name: str
     train: Tensor
     validate: Tensor
     test: Tensor
     seed: int
 
 
-def three_way_splits(name: GroupedBy, groups: Tensor, repeats: int, seed: int = 0) -> list[ThreeWaySplit]:
+def three_way_splits(name: str, groups: Tensor, repeats: int, seed: int = 0) -> list[ThreeWaySplit]:
     """Return splits of whole groups, 8 : 1 : 1; a part has one group at least.
 
     Args:

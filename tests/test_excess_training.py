@@ -20,7 +20,7 @@ DATA = excess(noise=0.01)
 NETWORK = DiffMixExcessSettings(
     order=3, graph=GraphSettings(hidden=16, molecule=8, dropout=0.0), pair=(32,), pooled=8, mix=(16,)
 )
-SETTINGS = ExcessSettings(members=2, steps=300, learning_rate=1e-2, network=NETWORK)
+SETTINGS = ExcessSettings(members=2, steps=150, learning_rate=1e-2, network=NETWORK)
 
 
 @pytest.fixture(scope="module")
