@@ -12,9 +12,11 @@ import numpy as np
 import pandas as pd
 import torch
 
+from surrogates.batches import MixtureBatch
+from surrogates.errors import InputError, Problem
 from surrogates.mixture_cells import Slot, check_mixtures, read_salts, read_slot
 from surrogates.mixture_data import MixtureData, mixture_rows, tabulate
-from surrogates.molecules import Component
+from surrogates.molecules import Component, MoleculeTable
 from surrogates.quantities import Floats, check_units, conductivities, convert_target, numbers
 from surrogates.text_tables import Findings, TextTable, nearest, read_text, rename
 
@@ -33,16 +35,33 @@ class _Layout:
     Attributes:
         solvents: How many a row may have.
         kind: `weight_fraction` or `mole_fraction`.
-        measured: The column that the target is taken from.
+        measured: The column that the target is taken from; None of candidates.
         has_temperature: Whether there is a column for it.
         ignored: Columns that are passed over.
     """
 
     solvents: int
     kind: str
-    measured: str
+    measured: str | None
     has_temperature: bool
     ignored: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Mixtures:
+    """`n` mixtures of a file, in its order, whatever was measured of them.
+
+    Attributes:
+        table: The distinct components.
+        batch: `n` mixtures; weights, molality and temperature in float64.
+        rows: `n` rows, as `MixtureData` has them.
+        report: One line for each thing that was done, and to how many rows.
+    """
+
+    table: MoleculeTable
+    batch: MixtureBatch
+    rows: pd.DataFrame
+    report: tuple[str, ...]
 
 
 def read_mixtures(
@@ -65,15 +84,50 @@ def read_mixtures(
     Raises:
         InputError: With every bad header, unit and cell of the file.
     """
-    table = read_text(path)
+    return measured_mixtures(read_text(path), target, columns, units)
+
+
+def measured_mixtures(
+    table: TextTable, target: str, columns: Mapping[str, str] = _NONE, units: Mapping[str, str] = _NONE
+) -> MixtureData:
+    """Return the measured mixtures of a file that has been read as text; see `read_mixtures`.
+
+    Raises:
+        InputError: With every bad header, unit and cell of the file.
+    """
+    if target in _INPUTS or _NUMBERED.fullmatch(target):
+        wrong = f'the target "{target}" is part of what the mixture is, nothing to learn'
+        raise InputError(Problem(table.file, wrong, "Name the column of a measured property."))
+    mixtures, measured = _read(table, target, columns, units)
+    return MixtureData(
+        table=mixtures.table,
+        batch=mixtures.batch,
+        target=torch.tensor(measured),
+        target_name=target,
+        rows=mixtures.rows,
+        source=table.file,
+        sha256=table.sha256,
+        report=mixtures.report,
+    )
+
+
+def candidate_mixtures(
+    table: TextTable, columns: Mapping[str, str] = _NONE, units: Mapping[str, str] = _NONE
+) -> Mixtures:
+    """Return the mixtures of a file that need not hold a target; see `read_mixtures`.
+
+    Raises:
+        InputError: With every bad header, unit and cell of the file.
+    """
+    return _read(table, None, columns, units)[0]
+
+
+def _read(
+    table: TextTable, target: str | None, columns: Mapping[str, str], units: Mapping[str, str]
+) -> tuple[Mixtures, Floats]:
+    """Return the mixtures and their targets, `n`; none if there is no target."""
     found = Findings(table.file, columns)
     cells = rename(table, columns, lambda name: _is_ours(name, target), found)
-    if target in _INPUTS or _NUMBERED.fullmatch(target):
-        found.header(
-            f'the target "{target}" is part of what the mixture is, nothing to learn',
-            "Name the column of a measured property.",
-        )
-        found.stop()
     layout = _layout([str(name) for name in cells], target, found)
     check_units(units, cells.columns, found)
     found.stop()
@@ -85,7 +139,10 @@ def read_mixtures(
     temperature = np.full(len(cells), ROOM_TEMPERATURE_K)
     if layout.has_temperature:
         temperature = numbers(cells["temperature_K"], units.get("temperature_K"), found)
-    measured = numbers(cells[layout.measured], units.get(layout.measured), found)
+    measured = np.empty(0)
+    if target is not None and layout.measured is not None:
+        values = numbers(cells[layout.measured], units.get(layout.measured), found)
+        measured = convert_target(values, layout.measured, target)
     found.stop()
 
     solvents, weights = _weights(slots, layout.kind)
@@ -93,31 +150,23 @@ def read_mixtures(
         solvents, weights, [salt for salt in salts if salt is not None], molality, temperature
     )
     rows = mixture_rows(molecules, batch, cells.index.to_numpy(), np.zeros(len(cells), dtype=bool))
-    return MixtureData(
-        table=molecules,
-        batch=batch,
-        target=torch.tensor(convert_target(measured, layout.measured, target)),
-        target_name=target,
-        rows=rows,
-        source=table.file,
-        sha256=table.sha256,
-        report=_report(table, cells, layout, target, units, slots, salts, rows),
-    )
+    report = _report(table, cells, layout, target, units, slots, salts, rows)
+    return Mixtures(molecules, batch, rows, report), measured
 
 
-def _is_ours(name: str, target: str) -> bool:
+def _is_ours(name: str, target: str | None) -> bool:
     fixed = (*_INPUTS, target, *conductivities())
     return name in fixed or _NUMBERED.fullmatch(name) is not None
 
 
-def _layout(header: list[str], target: str, found: Findings) -> _Layout:
+def _layout(header: list[str], target: str | None, found: Findings) -> _Layout:
     matches = [match for name in header if (match := _NUMBERED.fullmatch(name))]
     solvents = max((int(match[2]) for match in matches if match[1] != "molar_mass"), default=1)
     kinds = [kind for kind in _KINDS if kind in {match[1] for match in matches}] or ["weight_fraction"]
-    measured = _measured(header, target, found)
+    measured = None if target is None else _measured(header, target, found)
     slots = range(1, min(solvents, len(header)) + 1)
     needed = [f"{word}_{i}" for i in slots for word in ("solvent", kinds[0])]
-    needed += ["salt", "molality_mol_kg", measured]
+    needed += ["salt", "molality_mol_kg", *([measured] if measured else [])]
     optional = ["temperature_K", *(f"molar_mass_{i}" for i in slots)]
     if len(kinds) > 1:
         found.header("fractions are given by weight and by mole", "Remove the columns of one kind.")
@@ -172,7 +221,7 @@ def _report(
     table: TextTable,
     cells: pd.DataFrame,
     layout: _Layout,
-    target: str,
+    target: str | None,
     units: Mapping[str, str],
     slots: Sequence[Slot],
     salts: Sequence[Component | None],

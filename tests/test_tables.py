@@ -15,7 +15,8 @@ from surrogates.chemicals import name_of, resolve
 from surrogates.errors import InputError
 from surrogates.mixture_data import MixtureData
 from surrogates.molecules import molar_mass
-from surrogates.tables import read_mixtures
+from surrogates.tables import candidate_mixtures, read_mixtures
+from surrogates.text_tables import read_text
 
 TARGET = "log10_conductivity_S_cm"
 HEADER = "solvent_1,weight_fraction_1,solvent_2,weight_fraction_2,salt,molality_mol_kg,temperature_K"
@@ -317,4 +318,22 @@ def test_a_target_that_is_an_input_is_refused(tmp_path: Path, target: str) -> No
     assert str(caught.value) == (
         f'mine.csv: the target "{target}" is part of what the mixture is, nothing to learn. '
         "Name the column of a measured property."
+    )
+
+
+def test_candidates_need_no_target_and_are_the_mixtures_of_the_measured_rows(tmp_path: Path) -> None:
+    path = _file(tmp_path, f"{HEADER},{TARGET}", "EC,0.5,dmc,0.5,LiPF6,1,298.15,-2", "PC,1,,,LiBF4,2,313,")
+    candidates = candidate_mixtures(read_text(path))
+    data = read_mixtures(_file(tmp_path, *path.read_text().replace("313,", "313,-1").split()), TARGET)
+    assert candidates.table.components == data.table.components
+    assert candidates.batch.to_rows().equal(data.batch.to_rows())
+    pd.testing.assert_frame_equal(candidates.rows, data.rows)
+    assert candidates.report == (*data.report[:2], f"columns passed over: {TARGET}", data.report[2])
+
+
+def test_a_candidate_is_refused_in_the_words_for_a_measured_row(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        candidate_mixtures(read_text(_file(tmp_path, HEADER.replace("salt,", ""), "EC,1,,,1,298")))
+    assert str(caught.value) == (
+        'mine.csv: column "salt" is missing. Add it, or map a header to it in columns.'
     )
