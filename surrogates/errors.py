@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -14,11 +14,13 @@ class Problem:
         where: File, row and column or key, e.g. ``mixtures.csv, row 17, column "salt"``.
         wrong: What came and what was expected, without a closing full stop.
         mend: What to do about it, a sentence.
+        row: Of the file, as a spreadsheet numbers it, where one row alone is wrong.
     """
 
     where: str
     wrong: str
     mend: str
+    row: int | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"{self.where}: {self.wrong}. {self.mend}"

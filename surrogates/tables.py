@@ -236,7 +236,7 @@ def _report(
         for text, part in zip(cells[column], components, strict=True)
         if part is not None and text != part.smiles
     }
-    lines = [f"{len(cells)} rows read, none dropped; {table.empty_rows} empty rows passed over"]
+    lines = [table.report()]
     if read:
         lines.append("chemicals read: " + ", ".join(f"{text} as {smiles}" for text, smiles in read.items()))
     lines += [f"{len(cells)} rows: {name} converted from {unit}" for name, unit in units.items()]

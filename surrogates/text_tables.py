@@ -6,10 +6,11 @@ import csv
 import difflib
 import hashlib
 import io
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,22 @@ from surrogates.errors import InputError, Problem
 
 _NOT_COMMAS = {";": "semicolons", "\t": "tabs"}
 Mask = npt.NDArray[np.bool_]
+_ReadT = TypeVar("_ReadT")
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that cannot be used.
+
+    Attributes:
+        row: As a spreadsheet numbers it.
+        cells: Stripped text; fewer or more than the header has where that is what is wrong.
+        problems: All that is wrong with it.
+    """
+
+    row: int
+    cells: tuple[str, ...]
+    problems: tuple[Problem, ...]
 
 
 @dataclass(frozen=True)
@@ -32,12 +49,34 @@ class TextTable:
         sha256: Of the file.
         cells: Stripped text; the index numbers rows as a spreadsheet does, the header being row 1.
         empty_rows: How many rows without any text were passed over.
+        bad_rows: Rows that were left out of `cells`, in their order.
     """
 
     file: str
     sha256: str
     cells: pd.DataFrame
     empty_rows: int
+    bad_rows: tuple[BadRow, ...] = ()
+
+    def without(self, problems: Iterable[Problem]) -> TextTable:
+        """Return the table without the rows that are named in problems."""
+        of_row: dict[int, list[Problem]] = defaultdict(list)
+        for problem in problems:
+            if problem.row is not None:
+                of_row[problem.row].append(problem)
+        bad = [
+            BadRow(row, tuple(map(str, self.cells.loc[row])), tuple(found)) for row, found in of_row.items()
+        ]
+        return replace(
+            self,
+            cells=self.cells.drop(index=list(of_row)),
+            bad_rows=tuple(sorted((*self.bad_rows, *bad), key=lambda one: one.row)),
+        )
+
+    def report(self) -> str:
+        """Return how many rows were read, a line."""
+        dropped = len(self.bad_rows) or "none"
+        return f"{len(self.cells)} rows read, {dropped} dropped; {self.empty_rows} empty rows passed over"
 
 
 @dataclass
@@ -63,7 +102,7 @@ class Findings:
         if columns:
             named = ", ".join(f'"{self.headers.get(column, column)}"' for column in columns)
             where += f", column{'s' * (len(columns) > 1)} {named}"
-        self._found.append((row, Problem(where, wrong, mend)))
+        self._found.append((row, Problem(where, wrong, mend, row)))
 
     def cells(self, cells: pd.Series[str], bad: Mask, wrong: Callable[[str], str], mend: str) -> None:
         """Note every cell of a column where `bad`; `wrong` makes the words from the cell's text."""
@@ -77,11 +116,20 @@ class Findings:
             InputError: If anything was found.
         """
         if self._found:
-            raise InputError([problem for _, problem in sorted(self._found, key=lambda found: found[0])])
+            raise InputError(self.problems)
+
+    @property
+    def problems(self) -> list[Problem]:
+        """All that was found, in the order of rows."""
+        return [problem for _, problem in sorted(self._found, key=lambda found: found[0])]
 
 
-def read_text(path: Path) -> TextTable:
+def read_text(path: Path, skip_bad: bool = False) -> TextTable:
     """Return the cells of a Parquet file (by its suffix) or of a UTF-8 CSV file.
+
+    Args:
+        path: The file.
+        skip_bad: Leave out rows of another length than the header, unless all are.
 
     Raises:
         InputError: If the file cannot be read, has no rows, names a column twice or not at all, or has
@@ -99,23 +147,52 @@ def read_text(path: Path) -> TextTable:
     found = Findings(path.name)
     _check_header(header, found)
     filled = {row: cells for row, cells in enumerate(records, 2) if any(cells)}
-    for row, cells in filled.items():
-        if len(cells) != len(header):
-            found.row(
-                row,
-                [],
-                f"{len(cells)} cells stand here, the header has {len(header)}",
-                "Quote cells that hold a comma, or complete the row.",
-            )
+    ragged = {row: cells for row, cells in filled.items() if len(cells) != len(header)}
+    may_skip = skip_bad and len(ragged) < len(filled)
+    skipped = Findings(path.name) if may_skip else found
+    for row, cells in ragged.items():
+        skipped.row(
+            row,
+            [],
+            f"{len(cells)} cells stand here, the header has {len(header)}",
+            "Quote cells that hold a comma, or complete the row.",
+        )
     if not filled:
         found.header("there are no rows below the header", "Add a row for each mixture or measurement.")
     found.stop()
+    even = {row: cells for row, cells in filled.items() if row not in ragged}
     return TextTable(
         file=path.name,
         sha256=hashlib.sha256(data).hexdigest(),
-        cells=pd.DataFrame(list(filled.values()), columns=header, index=list(filled), dtype=str),
+        cells=pd.DataFrame(list(even.values()), columns=header, index=list(even), dtype=str),
         empty_rows=len(records) - len(filled),
+        bad_rows=tuple(
+            BadRow(row, tuple(cells), (problem,))
+            for (row, cells), problem in zip(ragged.items(), skipped.problems, strict=True)
+        ),
     )
+
+
+def read_usable(
+    table: TextTable, read: Callable[[TextTable], _ReadT], skip_bad: bool
+) -> tuple[_ReadT, TextTable]:
+    """Return what can be read of a table, and the table, without its bad rows if these may be left out.
+
+    Args:
+        table: The file.
+        read: Raises an `InputError` that names all bad rows.
+        skip_bad: Whether they may be left out.
+
+    Raises:
+        InputError: As `read` does, if rows may not be left out, more is wrong than rows, or all are bad.
+    """
+    try:
+        return read(table), table
+    except InputError as error:
+        left = table.without(error.problems)
+        if not skip_bad or any(problem.row is None for problem in error.problems) or left.cells.empty:
+            raise
+    return read_usable(left, read, skip_bad)
 
 
 def rename(

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from surrogates.errors import InputError
-from surrogates.text_tables import Findings, read_text, rename
+from surrogates.errors import InputError, Problem
+from surrogates.text_tables import Findings, TextTable, read_text, read_usable, rename
 
 
 def _refusal(path: Path) -> str:
@@ -135,3 +135,64 @@ def test_problems_come_in_the_order_of_rows() -> None:
     with pytest.raises(InputError) as caught:
         found.stop()
     assert [problem.wrong for problem in caught.value.problems] == ["first", "second"]
+
+
+RAGGED = (
+    "a.csv, row {}: {} cells stand here, the header has 2. "
+    "Quote cells that hold a comma, or complete the row."
+)
+
+
+def _even(table: TextTable) -> list[str]:
+    """Return the column `a`, in which only even numbers are good."""
+    found = Findings(table.file)
+    bad = (table.cells["a"].astype(int) % 2 == 1).to_numpy()
+    found.cells(table.cells["a"], bad, lambda text: f"{text} is odd", "Double it.")
+    found.stop()
+    return table.cells["a"].tolist()
+
+
+def test_bad_rows_are_left_out_with_what_is_wrong_with_them(tmp_path: Path) -> None:
+    table = read_text(_file(tmp_path, "a,b\n2,x\n1,y\n\n4\n6,z\n8,u,v\n"), skip_bad=True)
+    read, left = read_usable(table, _even, skip_bad=True)
+    assert read == ["2", "6"]
+    assert left.cells.index.tolist() == [2, 6]
+    assert [(bad.row, bad.cells, [str(p) for p in bad.problems]) for bad in left.bad_rows] == [
+        (3, ("1", "y"), ['a.csv, row 3, column "a": 1 is odd. Double it.']),
+        (5, ("4",), [RAGGED.format(5, 1)]),
+        (7, ("8", "u", "v"), [RAGGED.format(7, 3)]),
+    ]
+    assert left.report() == "2 rows read, 3 dropped; 1 empty rows passed over"
+
+
+def test_bad_rows_are_refused_unless_they_may_be_left_out(tmp_path: Path) -> None:
+    table = read_text(_file(tmp_path, "a,b\n2,x\n1,y\n3,z\n"))
+    with pytest.raises(InputError) as caught:
+        read_usable(table, _even, skip_bad=False)
+    assert [problem.row for problem in caught.value.problems] == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a,b\n1\n1,2,3\n", f"{RAGGED.format(2, 1)}\n{RAGGED.format(3, 3)}"),
+        ("a,b,b\n1\n1,2,3\n", 'a.csv: 2 columns are named "b". Rename or remove all but one.'),
+    ],
+)
+def test_headers_and_files_without_a_good_row_are_refused_all_the_same(
+    tmp_path: Path, content: str, message: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        read_text(_file(tmp_path, content), skip_bad=True)
+    assert str(caught.value) == message
+
+
+def test_only_rows_are_left_out_and_one_must_be_left(tmp_path: Path) -> None:
+    def headless(table: TextTable) -> None:
+        raise InputError([Problem("a.csv", "x", "y"), Problem("a.csv, row 2", "x", "y", 2)])
+
+    table = read_text(_file(tmp_path, "a,b\n1,x\n3,y\n"))
+    for read, problems in ((headless, 2), (_even, 2)):
+        with pytest.raises(InputError) as caught:
+            read_usable(table, read, skip_bad=True)
+        assert len(caught.value.problems) == problems
