@@ -135,7 +135,7 @@ def train(
     from campaigns.train_discharge import train_job
 
     progress = Console(stderr=True, highlight=False)
-    report = Console(width=None if sys.stdout.isatty() else 160)
+    report = Console(width=None if sys.stdout.isatty() else 180)
     try:
         train_job(config, out, data_dir, progress, report)
     except KeyboardInterrupt:

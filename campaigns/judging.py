@@ -35,6 +35,7 @@ SHOWN = {
     "pearson": "Pearson",
     "spearman": "Spearman",
     "nll": "NLL",
+    "crps": "CRPS",
     "coverage_90": "coverage of 90 %",
     "width_90": "its width",
     "miscalibration_area": "miscal. area",

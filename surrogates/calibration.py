@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 from scipy.stats import norm, pearsonr, spearmanr
+from scoringrules import crps_normal
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
 from surrogates.prediction import Calibration
@@ -18,7 +19,9 @@ GAUSSIAN_FACTOR = float(norm.ppf((1 + COVERAGE) / 2))
 """Standard deviations on either side of the mean that hold that share of a Gaussian, 1.645."""
 FEWEST_ROWS = 10
 """With fewer rows than this no 90 % quantile exists that new rows keep to."""
-_LEVELS = (np.arange(100) + 0.5) / 100
+LEVELS = (np.arange(100) + 0.5) / 100
+"""Shares that central intervals should hold, the midpoints of 100 equal steps from 0 to 1."""
+_MOST_BINS, _ROWS_OF_A_BIN = 10, 10
 _LOG_BOUND = float(np.log(1e2))
 _OUTLIER = 6.0
 _LOWEST_POWER = 0.25
@@ -36,11 +39,15 @@ class Scores:
         pearson: Correlation of mean and target; nan where either is constant.
         spearman: The same of their ranks.
         nll: Mean negative log density of the target under the Gaussian prediction, in nats.
+        crps: Mean continuous ranked probability score of the Gaussian prediction, in the target's unit.
         coverage_90: Share of the targets within `interval_factor` standard deviations of the mean.
         width_90: Mean width of these intervals, in the target's unit.
+        error_spearman: Correlation of the ranks of absolute error and standard deviation; nan where either
+            is constant.
+        ence: Expected normalised calibration error, see `errors_by_std`: mean over the bins of
+            `|root mean variance - root mean squared error| / root mean variance`. 0 is perfect.
         miscalibration_area: Integral over `p` from 0 to 1 of `|o(p) - p|`, by the midpoints of 100 equal
-            steps; `o(p)` is the share of targets inside the central interval that should hold `p` of a
-            Gaussian. 0 is perfect, 0.5 the worst.
+            steps; for `o(p)` see `observed_shares`. 0 is perfect, 0.5 the worst.
     """
 
     rows: int
@@ -49,8 +56,11 @@ class Scores:
     pearson: float
     spearman: float
     nll: float
+    crps: float
     coverage_90: float
     width_90: float
+    error_spearman: float
+    ence: float
     miscalibration_area: float
 
 
@@ -65,9 +75,10 @@ def scores(target: ArrayLike, mean: ArrayLike, std: ArrayLike, interval_factor: 
     """
     given = (target, mean, std, interval_factor)
     y, mu, sigma, factor = (np.asarray(values, dtype=np.float64) for values in given)
-    z = np.abs(y - mu) / sigma
-    observed = (z <= norm.ppf((1 + _LEVELS[:, None]) / 2)).mean(axis=1)
+    error = np.abs(y - mu)
     varied = np.ptp(y) > 0 and np.ptp(mu) > 0
+    both_vary = np.ptp(error) > 0 and np.ptp(sigma) > 0
+    stated, came = errors_by_std(error, sigma)
     return Scores(
         rows=len(y),
         mae=float(mean_absolute_error(y, mu)),
@@ -75,10 +86,45 @@ def scores(target: ArrayLike, mean: ArrayLike, std: ArrayLike, interval_factor: 
         pearson=float(pearsonr(y, mu).statistic) if varied else float("nan"),
         spearman=float(spearmanr(y, mu).statistic) if varied else float("nan"),
         nll=float(-norm.logpdf(y, mu, sigma).mean()),
-        coverage_90=float((z <= factor).mean()),
+        crps=float(np.mean(crps_normal(y, mu, sigma))),
+        coverage_90=float((error / sigma <= factor).mean()),
         width_90=float((2 * factor * sigma).mean()),
-        miscalibration_area=float(np.abs(observed - _LEVELS).mean()),
+        error_spearman=float(spearmanr(error, sigma).statistic) if both_vary else float("nan"),
+        ence=float((np.abs(stated - came) / stated).mean()),
+        miscalibration_area=float(np.abs(observed_shares(error / sigma) - LEVELS).mean()),
     )
+
+
+def observed_shares(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the share of targets inside each central interval that should hold `LEVELS` of a Gaussian.
+
+    Args:
+        z: `n`, absolute errors in standard deviations.
+    """
+    return np.asarray((z <= norm.ppf((1 + LEVELS[:, None]) / 2)).mean(axis=1))
+
+
+def errors_by_std(
+    error: NDArray[np.float64], std: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the stated and the true error of rows that are about equally sure.
+
+    Rows are sorted by standard deviation and cut into bins of equal count: ten, fewer where a bin would hold
+    fewer than ten rows.
+
+    Args:
+        error: `n`, predicted less measured, or its absolute value.
+        std: `n`, above 0, in the same unit.
+
+    Returns:
+        Root of the mean variance and root mean squared error of each bin, in the same unit.
+
+    Source: Levi et al., Sensors 22, 5540 (2022).
+    """
+    bins = max(1, min(_MOST_BINS, len(std) // _ROWS_OF_A_BIN))
+    parts = np.array_split(np.argsort(std, kind="stable"), bins)
+    stated, came = (np.array([np.mean(of[part] ** 2) for part in parts]) for of in (std, error))
+    return np.sqrt(stated), np.sqrt(came)
 
 
 def fit_calibration(

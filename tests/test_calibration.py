@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from surrogates.calibration import conformal_factor, fit_calibration, scores
+from surrogates.calibration import (
+    conformal_factor,
+    errors_by_std,
+    fit_calibration,
+    observed_shares,
+    scores,
+)
 from surrogates.prediction import Calibration
 
 
@@ -33,8 +39,49 @@ def test_scores_worked_by_hand() -> None:
     assert got.pearson == pytest.approx((4.5 + 0.25 + 0 + 2.25) / math.sqrt(14 * 8.75))
     assert got.spearman == pytest.approx(1 - 6 * (0 + 0 + 1 + 1) / (4 * 15))
     assert got.nll == pytest.approx(0.5 * math.log(2 * math.pi) + 9 / 8)
+    # Of a unit Gaussian z (2 Phi(z) - 1) + 2 phi(z) - 1 / sqrt(pi): 0.2337 at 0, 0.6024 at 1, 1.4528 at 2.
+    assert got.crps == pytest.approx((0.23369 + 0.60244 + 2 * 1.45279) / 4, abs=1e-4)
     assert got.coverage_90 == 0.5
     assert got.width_90 == 3.0
+    assert math.isnan(got.error_spearman)  # one deviation for all
+    assert got.ence == pytest.approx(1.5 - 1)  # one bin; the root mean squared error is sqrt(9 / 4)
+
+
+def test_sure_rows_should_be_the_better_ones() -> None:
+    std, error = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 3.0, -2.0, -4.0])
+    got = scores(error, np.zeros(4), std, 1.645)
+    assert got.error_spearman == pytest.approx(1 - 6 * (0 + 1 + 1 + 0) / (4 * 15))
+
+
+def test_errors_of_equally_sure_rows_worked_by_hand() -> None:
+    # 25 rows make two bins, of 13 and 12: deviations 1 with errors of 2, deviations 3 and 4 with errors of 5.
+    std = np.r_[np.full(6, 3.0), np.full(13, 1.0), np.full(6, 4.0)]
+    error = np.where(std == 1, -2.0, 5.0)
+    stated, came = errors_by_std(error, std)
+    assert stated == pytest.approx([1, math.sqrt((9 + 16) / 2)])
+    assert came == pytest.approx([2, 5])
+    expected = ((2 - 1) / 1 + (5 - stated[1]) / stated[1]) / 2
+    assert scores(error, np.zeros(25), std, 1.645).ence == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("rows", "bins"), [(1, 1), (19, 1), (20, 2), (99, 9), (100, 10), (5000, 10)])
+def test_bins_hold_ten_rows_or_more_and_there_are_ten_at_most(rows: int, bins: int) -> None:
+    stated, came = errors_by_std(np.ones(rows), np.linspace(1, 2, rows))
+    assert len(stated) == len(came) == bins
+    assert (np.diff(stated) > 0).all()
+
+
+def test_true_variances_leave_no_calibration_error() -> None:
+    error, epistemic, aleatoric = _gaussian(100_000)
+    std = np.sqrt(epistemic + aleatoric)
+    assert scores(error, 0 * error, std, 1.645).ence < 0.02
+    assert scores(error, 0 * error, 2 * std, 1.645).ence == pytest.approx(0.5, abs=0.01)
+
+
+def test_shares_inside_central_intervals_worked_by_hand() -> None:
+    inside = norm.ppf(0.75)  # the edge of the interval of 50 %
+    shares = observed_shares(np.array([0.0, inside, inside, 10.0]))
+    assert shares[[0, 49, 50, 99]].tolist() == [0.25, 0.25, 0.75, 0.75]
 
 
 def test_quantiles_of_a_gaussian_are_calibrated() -> None:
@@ -68,9 +115,9 @@ def test_a_change_of_unit_leaves_all_but_errors_and_density(scale: float, shift:
     mean = np.random.default_rng(seed).normal(size=30)
     one = scores(mean + error, mean, np.sqrt(epistemic), 1.6)
     two = scores(scale * (mean + error) + shift, scale * mean + shift, scale * np.sqrt(epistemic), 1.6)
-    for name in ("pearson", "spearman", "miscalibration_area", "coverage_90"):
+    for name in ("pearson", "spearman", "error_spearman", "ence", "miscalibration_area", "coverage_90"):
         assert getattr(two, name) == pytest.approx(getattr(one, name), abs=1e-6)
-    for name in ("mae", "rmse", "width_90"):
+    for name in ("mae", "rmse", "crps", "width_90"):
         assert getattr(two, name) == pytest.approx(scale * getattr(one, name))
     assert two.nll == pytest.approx(one.nll + math.log(scale))
 
