@@ -19,6 +19,30 @@ app = typer.Typer(
 )
 app.add_typer(datasets_cli.app, name="datasets")
 
+ColumnOption = Annotated[
+    list[str],
+    typer.Option(
+        "--column",
+        metavar="OURS=THEIRS",
+        help="The file's header for a column of ours, as temperature_K=T; may be given several times.",
+        default_factory=list,
+        show_default=False,
+    ),
+]
+UnitOption = Annotated[
+    list[str],
+    typer.Option(
+        "--unit",
+        metavar="OURS=UNIT",
+        help="The file's unit of a column of ours, as temperature_K=degC; may be given several times.",
+        default_factory=list,
+        show_default=False,
+    ),
+]
+SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Write bad rows to a file of their own, and go on without them.")
+]
+
 
 @app.command()
 def screen(
@@ -93,6 +117,55 @@ def profile(
     print_profile(found, formula, Console(width=None if sys.stdout.isatty() else 120, highlight=False))
     for what, path in zip(("The curves", "The figure"), files, strict=True):
         typer.echo(f"{what}: {path}")
+
+
+@app.command()
+def predict(
+    model: Annotated[str, typer.Argument(help="Model directory, or the name of a model that ships.")],
+    candidates: Annotated[Path, typer.Argument(help="CSV or Parquet, a row a candidate.")],
+    column: ColumnOption,
+    unit: UnitOption,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="A new CSV or Parquet file; by default in results/, as CSV."),
+    ] = None,
+    skip_bad: SkipBad = False,
+) -> None:
+    """Predict the candidates of a file: its own columns, then those of a screen's list."""
+    from rich.console import Console
+
+    from campaigns.predict import pairs, predict_to_file, print_predicted
+
+    out = out or Path("results") / f"{candidates.stem}-predicted.csv"
+    columns, units = pairs("--column", column, "temperature_K=T"), pairs("--unit", unit, "temperature_K=degC")
+    console = Console(stderr=True, highlight=False)
+    done = predict_to_file(model, candidates, out, columns, units, skip_bad, console)
+    print_predicted(done, Console(width=None if sys.stdout.isatty() else 120, highlight=False))
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="Model directory, or the name of a model that ships.")],
+    measured: Annotated[Path, typer.Argument(help="CSV or Parquet, a row a measurement.")],
+    column: ColumnOption,
+    unit: UnitOption,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Directory for the results, new or empty; by default results/evaluate-FILE."),
+    ] = None,
+    skip_bad: SkipBad = False,
+) -> None:
+    """Judge a model by measurements: scores in and out of its domain, figures, the worst rows."""
+    from rich.console import Console
+
+    from campaigns.evaluate import evaluate_to_directory, print_evaluation
+    from campaigns.predict import pairs
+
+    out = out or Path("results") / f"evaluate-{measured.stem}"
+    columns, units = pairs("--column", column, "temperature_K=T"), pairs("--unit", unit, "temperature_K=degC")
+    console = Console(stderr=True, highlight=False)
+    found = evaluate_to_directory(model, measured, out, columns, units, skip_bad, console)
+    print_evaluation(found, out, Console(width=None if sys.stdout.isatty() else 120, highlight=False))
 
 
 @app.command()

@@ -189,9 +189,14 @@ def _scored(data: MixtureData, words: Words) -> dict[str, float]:
     target = data.target[words.rows]
     found = scores(target, words.mean, words.std, words.interval)
     known = {name: float(getattr(found, name)) for name in SHOWN if hasattr(found, name)}
-    if data.target_name == _LOG_CONDUCTIVITY:
-        known["mae_mS_cm"] = float((10 ** (words.mean + 3) - 10 ** (target + 3)).abs().mean())
-    return known
+    return known | error_in_mS_cm(data.target_name, target, words.mean)
+
+
+def error_in_mS_cm(target: str, measured: Tensor, mean: Tensor) -> dict[str, float]:
+    """Return the mean absolute error in mS/cm of a logarithm of conductivity, nothing of other targets."""
+    if target != _LOG_CONDUCTIVITY:
+        return {}
+    return {"mae_mS_cm": float((10 ** (mean + 3) - 10 ** (measured + 3)).abs().mean())}
 
 
 def _errors(data: MixtureData, models: Mapping[str, Words]) -> str:

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from activelearn.shards import written_whole
 from campaigns.plots import CONDITION, condition_words, save_profiles
-from campaigns.report import with_std
+from campaigns.report import UNKNOWN, with_std
 from surrogates.composition_batches import Conditions, read_formulas
 from surrogates.compositions import Composition, InvalidFormula
 from surrogates.conditions import nonsense, outside
@@ -163,4 +163,4 @@ def print_profile(found: Profile, formula: str, console: Console) -> None:
         console.print(warning, soft_wrap=True)
     console.print("Mean and standard deviation of the members; no measurement has scaled them.")
     if not found.in_domain:
-        console.print("Not in domain: far from what the model was trained on; its numbers are a guess there.")
+        console.print(UNKNOWN)

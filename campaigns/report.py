@@ -16,6 +16,7 @@ from rich.table import Table
 
 from activelearn.screening import Standing
 
+UNKNOWN = "Not in domain: far from what the model was trained on; its numbers are a guess there."
 LINE_EVERY_S = 5.0
 RATE_OVER_S = 600.0  # a split may take longer than the 30 s over which rich takes its rate
 Shown = Generator[Standing, None, None]  # to be closed, so that an interrupt leaves the terminal as it was
@@ -124,7 +125,7 @@ def print_best(ranked: pd.DataFrame, total: int, console: Console) -> None:
         table.add_row(*cells, "yes" if row["in_domain"] else "no")
     console.print(table)
     if not ranked["in_domain"].all():
-        console.print("Not in domain: far from what the model was trained on; its numbers are a guess there.")
+        console.print(UNKNOWN)
 
 
 Row = Mapping[Hashable, Any]

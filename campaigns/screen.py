@@ -22,7 +22,7 @@ from campaigns.report import print_best, progress, watched
 from campaigns.screen_config import ScreenConfig
 from campaigns.screen_record import ScreenRecord, is_grid, ranked_table
 from surrogates.checkpoints import SHIPPED, load_card, load_model
-from surrogates.discharge_models import discharge_model
+from surrogates.discharge_models import DischargeEnsemble, discharge_model
 from surrogates.discharge_objectives import DischargeObjectives, Objective
 from surrogates.errors import InputError, Problem
 from surrogates.model_directories import model_hash
@@ -94,9 +94,13 @@ def choose_discharge_model(config: CathodeScreenConfig) -> ChosenModel:
     started = perf_counter()
     ensemble = discharge_model(config.model)
     model = DischargeObjectives(ensemble, config.asked())
+    return ChosenModel(model, discharge_facts(ensemble), perf_counter() - started, tuple(model.warnings()))
+
+
+def discharge_facts(ensemble: DischargeEnsemble) -> dict[str, Any]:
+    """Return what `run.json` says of a discharge model."""
     card = ensemble.card
-    facts = {"name": card.name, "sha256": ensemble.members.sha256(), "seed": card.seed, "data": card.data}
-    return ChosenModel(model, facts, perf_counter() - started, tuple(model.warnings()))
+    return {"name": card.name, "sha256": ensemble.members.sha256(), "seed": card.seed, "data": card.data}
 
 
 def choose_model(model: str) -> ChosenModel:
@@ -109,12 +113,25 @@ def choose_model(model: str) -> ChosenModel:
         InputError: If the directory does not hold a model.
     """
     started = perf_counter()
-    directory = Path(str(files("surrogates") / "pretrained" / model)) if model in SHIPPED else Path(model)
+    directory = model_directory(model)
     loaded = load_model(directory)
+    return ChosenModel(loaded, mixture_facts(directory), perf_counter() - started)
+
+
+def model_directory(model: str) -> Path:
+    """Return the directory of a model of mixtures: of one that ships by its name, else what is named."""
+    return Path(str(files("surrogates") / "pretrained" / model)) if model in SHIPPED else Path(model)
+
+
+def mixture_facts(directory: Path) -> dict[str, Any]:
+    """Return what `run.json` says of a model of mixtures.
+
+    Raises:
+        InputError: If the directory does not hold one.
+    """
     card = load_card(directory)
     trained_on = {key: card.data.get(key) for key in ("source", "sha256", "rows")}
-    facts = {"sha256": model_hash(directory), "seed": card.seed, "data": trained_on}
-    return ChosenModel(loaded, facts, perf_counter() - started)
+    return {"sha256": model_hash(directory), "seed": card.seed, "data": trained_on}
 
 
 def choose_engine(

@@ -14,6 +14,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from activelearn.pareto import by_pareto_rank
@@ -22,6 +23,8 @@ from activelearn.shards import clear_unfinished, written_whole
 from surrogates.errors import InputError, Problem
 
 Json = dict[str, Any]
+ESTIMATE = ("mean", "std", "std_epistemic", "std_aleatoric", "lower_90", "upper_90")
+"""What is written of each target, as the ends of the columns' names."""
 
 
 @dataclass(frozen=True)
@@ -218,20 +221,31 @@ def ranked_table(screen: Screen, top: np.ndarray) -> pd.DataFrame:
         mean, epistemic, aleatoric = (
             top[f"{prefix}{part}"].astype(float) for part in ("mean", "std_epistemic", "std_aleatoric")
         )
-        std = np.hypot(epistemic, aleatoric)
-        table = table.assign(
-            **{
-                f"{name}_mean": mean,
-                f"{name}_std": std,
-                f"{name}_std_epistemic": epistemic,
-                f"{name}_std_aleatoric": aleatoric,
-                f"{name}_lower_90": mean - factor * std,
-                f"{name}_upper_90": mean + factor * std,
-            }
-        )
+        table = table.assign(**estimate_columns(name, mean, epistemic, aleatoric, factor))
     table = table.assign(in_domain=top["in_domain"], **last)
     table.insert(0, "rank", np.arange(1, len(table) + 1))
     return table
+
+
+def estimate_columns(
+    name: str,
+    mean: npt.NDArray[np.float64],
+    epistemic: npt.NDArray[np.float64],
+    aleatoric: npt.NDArray[np.float64],
+    factor: float,
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Return the columns of a target: mean, standard deviation and its two parts, 90 % interval.
+
+    Args:
+        name: Of the target.
+        mean: `n`, in its unit.
+        epistemic: `n`, standard deviation of what the model does not know.
+        aleatoric: `n`, standard deviation of noise.
+        factor: Standard deviations on either side of the mean that hold 90 %.
+    """
+    std = np.hypot(epistemic, aleatoric)
+    columns = (mean, std, epistemic, aleatoric, mean - factor * std, mean + factor * std)
+    return {f"{name}_{part}": column for part, column in zip(ESTIMATE, columns, strict=True)}
 
 
 def is_grid(ranked: pd.DataFrame, candidates: int) -> bool:

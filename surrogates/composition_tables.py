@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
 from surrogates.compositions import Composition, InvalidFormula
-from surrogates.conditions import CONDITIONS, no_window, outside
+from surrogates.conditions import CONDITIONS, PUBLISHED_RANGES, Ranges, no_window, outside
 from surrogates.quantities import check_units, numbers
-from surrogates.text_tables import Findings, nearest, read_text, rename
+from surrogates.text_tables import Findings, TextTable, nearest, rename
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -24,16 +23,14 @@ class CompositionData:
 
     Attributes:
         rows: `n` rows: `row` (as a spreadsheet numbers it: the header is row 1), `formula`, `rate_mA_g`,
-            `V_low`, `V_high`, `cycle` (int64), the target under its own name, and `warning`: which
-            conditions lie outside what the published models were trained on, empty where none does.
-        target_name: What was measured, e.g. `capacity_mAh_g`.
+            `V_low`, `V_high`, `cycle` (int64), the target, if there is one, under its own name, and
+            `warning`: which conditions lie outside what a model was trained on, empty where none does.
         source: File name.
         sha256: Of the file.
         report: One line for each thing that was done, and to how many rows.
     """
 
     rows: pd.DataFrame
-    target_name: str
     source: str
     sha256: str
     report: tuple[str, ...]
@@ -43,25 +40,30 @@ class CompositionData:
 
 
 def read_compositions(
-    path: Path, target: str, columns: Mapping[str, str] = _NONE, units: Mapping[str, str] = _NONE
+    table: TextTable,
+    target: str | None,
+    columns: Mapping[str, str] = _NONE,
+    units: Mapping[str, str] = _NONE,
+    ranges: Ranges = PUBLISHED_RANGES,
 ) -> CompositionData:
-    """Return the measured compositions of a CSV or Parquet file.
+    """Return the compositions of a CSV or Parquet file.
 
     Its columns: `formula`, `rate_mA_g`, `V_low`, `V_high`, `cycle` and the target; others are passed over.
 
     Args:
-        path: The file.
-        target: What to learn, a column of finite numbers, taken as it stands.
+        table: The file.
+        target: What was measured, a column of finite numbers, taken as it stands; None of candidates.
         columns: The file's header for each of our column names that it calls otherwise.
         units: The file's unit, as pint spells it, for each of our column names that is in another.
+        ranges: What the model to be asked was trained on.
 
     Raises:
         InputError: With every bad header, unit and cell of the file; of a formula whose sites or charges
             do not balance, with the sums.
     """
-    table = read_text(path)
     found = Findings(table.file, columns)
-    needed = ("formula", *CONDITIONS, target)
+    measured = (*CONDITIONS, *([target] if target else []))
+    needed = ("formula", *measured)
     cells = rename(table, columns, lambda name: name in needed, found)
     ignored = [str(name) for name in cells if name not in needed]
     for name in needed:
@@ -73,24 +75,23 @@ def read_compositions(
 
     for text in cells["formula"].unique():
         _check_formula(cells["formula"], text, found)
-    values = {name: numbers(cells[name], units.get(name), found) for name in (*CONDITIONS, target)}
+    values = {name: numbers(cells[name], units.get(name), found) for name in measured}
     is_upside_down = values["V_low"] >= values["V_high"]
     for row in cells.index[is_upside_down].tolist():
         wrong = no_window(cells["V_low"][row], cells["V_high"][row])
         found.row(row, ["V_low", "V_high"], wrong, "Exchange or correct them.")
     found.stop()
 
-    warning = outside(values)
+    warning = outside(values, ranges)
     rows = pd.DataFrame({"row": cells.index, "formula": cells["formula"].to_numpy(), **values})
-    report = [f"{len(cells)} rows read, none dropped; {table.empty_rows} empty rows passed over"]
+    report = [table.report()]
     report += [f"{len(cells)} rows: {name} converted from {unit}" for name, unit in units.items()]
     if warned := int((warning != "").sum()):
-        report.append(f"{warned} rows: conditions outside the published models' training, see warning")
+        report.append(f"{warned} rows: conditions outside what the model was trained on, see warning")
     if ignored:
         report.append(f"columns passed over: {', '.join(ignored)}")
     return CompositionData(
         rows=rows.assign(warning=warning).astype({"cycle": np.int64}),
-        target_name=target,
         source=table.file,
         sha256=table.sha256,
         report=tuple(report),

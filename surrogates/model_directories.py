@@ -118,6 +118,15 @@ def _check_kind(directory: Path, content: bytes, card_type: type[BaseModel]) -> 
         raise InputError(Problem(str(directory), wrong, "Give another directory."))
 
 
+def model_kind(directory: Path) -> object:
+    """Return the `kind` in the card of a directory; None of electrolytes, and where no card can be read."""
+    try:
+        card = json.loads((directory / CARD).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return card.get("kind") if isinstance(card, dict) else None
+
+
 def model_hash(directory: Path) -> str:
     """Return the sha256 over the names and bytes of a model directory's two files.
 

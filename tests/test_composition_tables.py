@@ -8,6 +8,7 @@ import pytest
 
 from surrogates.composition_tables import read_compositions
 from surrogates.errors import InputError
+from surrogates.text_tables import read_text
 
 HEADER = "formula,rate_mA_g,V_low,V_high,cycle,capacity_mAh_g"
 
@@ -23,7 +24,7 @@ def test_rows_are_read_with_units_and_headers_mapped(tmp_path: Path) -> None:
         tmp_path, "formula,rate,V_low,V_high,cycle,Q,who", "Li1.2Mn0.4Ti0.4O2,0.02,1500,4800,3,250.5,me"
     )
     data = read_compositions(
-        path,
+        read_text(path),
         "capacity_mAh_g",
         columns={"rate_mA_g": "rate", "capacity_mAh_g": "Q"},
         units={"rate_mA_g": "A/g", "V_low": "mV", "V_high": "mV"},
@@ -46,7 +47,7 @@ def test_rows_are_read_with_units_and_headers_mapped(tmp_path: Path) -> None:
 def test_every_bad_cell_is_reported_at_once(tmp_path: Path) -> None:
     path = _file(tmp_path, HEADER, "LiX2,-1,4.8,1.5,1.5,", "LiMnO2,1,1,45,0,ten")
     with pytest.raises(InputError) as caught:
-        read_compositions(path, "capacity_mAh_g")
+        read_compositions(read_text(path), "capacity_mAh_g")
     assert str(caught.value).splitlines() == [
         'c.csv, row 2, column "formula": "LiX2" is no formula: "X" is no element. '
         "Write it as Li1.2Mn0.4Ti0.4O2.",
@@ -66,7 +67,7 @@ def test_every_bad_cell_is_reported_at_once(tmp_path: Path) -> None:
 def test_missing_columns_are_named_with_the_nearest(tmp_path: Path) -> None:
     path = _file(tmp_path, "formula,rate_mA_g,V_low,Vhigh,capacity_mAh_g", "LiO,1,1,2,3")
     with pytest.raises(InputError) as caught:
-        read_compositions(path, "capacity_mAh_g")
+        read_compositions(read_text(path), "capacity_mAh_g")
     assert str(caught.value).splitlines() == [
         'c.csv: column "V_high" is missing. Did you mean "Vhigh"? Add it, or map a header to it in columns.',
         'c.csv: column "cycle" is missing. Add it, or map a header to it in columns.',
@@ -79,7 +80,7 @@ def test_a_formula_that_does_not_balance_is_refused_with_its_sums_in_every_row(t
         "Li1.2Mn0.6O2,20,1.5,4.8,2,1", "LiAlO1.8F0.2,20,1.5,4.8,1,1", "OF2,20,1.5,4.8,1,1",
     )  # fmt: skip
     with pytest.raises(InputError) as caught:
-        read_compositions(path, "capacity_mAh_g")
+        read_compositions(read_text(path), "capacity_mAh_g")
     sites = (
         '"Li1.2Mn0.6O2" is no rocksalt: for two anions its cations sum to 1.8 (Li 1.2 + Mn 0.6); '
         "expected 2 to within 0.02. Correct its amounts."
@@ -105,7 +106,7 @@ def test_conditions_that_no_model_has_seen_are_flagged_and_kept(tmp_path: Path) 
     path = _file(
         tmp_path, HEADER, "LiMnO2,20,1.5,4.8,1,200", "", "Li1.2 Mn0.4 Ti0.4 O2,10000,1.5,5.2,900,100"
     )
-    data = read_compositions(path, "capacity_mAh_g")
+    data = read_compositions(read_text(path), "capacity_mAh_g")
     assert data.rows["row"].tolist() == [2, 4]
     assert data.rows["warning"].tolist() == [
         "",
@@ -113,5 +114,17 @@ def test_conditions_that_no_model_has_seen_are_flagged_and_kept(tmp_path: Path) 
     ]
     assert data.report == (
         "2 rows read, none dropped; 1 empty rows passed over",
-        "1 rows: conditions outside the published models' training, see warning",
+        "1 rows: conditions outside what the model was trained on, see warning",
     )
+
+
+def test_candidates_need_no_target_and_are_warned_of_by_the_models_own_ranges(tmp_path: Path) -> None:
+    path = _file(tmp_path, HEADER.removesuffix(",capacity_mAh_g"), "LiMnO2,20,1.5,4.8,40")
+    ranges = {"rate_mA_g": (30, 40), "V_low": (1, 2), "V_high": (4, 5), "cycle": (1, 30)}
+    data = read_compositions(read_text(path), None, ranges=ranges)
+    assert data.rows.to_dict("records") == [
+        {
+            **{"row": 2, "formula": "LiMnO2", "rate_mA_g": 20, "V_low": 1.5, "V_high": 4.8, "cycle": 40},
+            "warning": "rate_mA_g is outside 30 to 40; cycle is outside 1 to 30",
+        }
+    ]

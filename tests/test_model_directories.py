@@ -16,6 +16,7 @@ from surrogates.model_directories import (
     WEIGHTS,
     check_free,
     model_hash,
+    model_kind,
     read_card,
     write_directory,
     written_directory,
@@ -135,3 +136,13 @@ def test_a_place_that_cannot_hold_a_directory_is_found_before_training(tmp_path:
     assert str(refused.value) == (
         f"{out}: {tmp_path / 'notes.txt'} is a file, not a directory. Give another directory."
     )
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [('{"kind": "discharge"}', "discharge"), ("{}", None), ("[1]", None), ("{", None), (None, None)],
+)
+def test_the_kind_stands_in_the_card(tmp_path: Path, content: str | None, kind: str | None) -> None:
+    if content is not None:
+        (tmp_path / "card.json").write_text(content)
+    assert model_kind(tmp_path) == kind
