@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surrogates.chemicals import name_of, resolve
@@ -16,7 +16,7 @@ from surrogates.errors import InputError
 from surrogates.mixture_data import MixtureData
 from surrogates.molecules import molar_mass
 from surrogates.tables import candidate_mixtures, read_mixtures
-from surrogates.text_tables import read_text
+from surrogates.text_tables import read_text, read_usable
 
 TARGET = "log10_conductivity_S_cm"
 HEADER = "solvent_1,weight_fraction_1,solvent_2,weight_fraction_2,salt,molality_mol_kg,temperature_K"
@@ -337,3 +337,29 @@ def test_a_candidate_is_refused_in_the_words_for_a_measured_row(tmp_path: Path) 
     assert str(caught.value) == (
         'mine.csv: column "salt" is missing. Add it, or map a header to it in columns.'
     )
+
+
+@settings(max_examples=20)  # each row is read alone too
+@given(cells=st.lists(st.lists(nasty, min_size=5, max_size=7), min_size=1, max_size=5))
+def test_every_row_is_either_read_or_left_out_with_a_reason(
+    cells: list[list[str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    header = "solvent_1,weight_fraction_1,solvent_2,weight_fraction_2,salt,molality_mol_kg"
+    good = "PC,1,,,LiBF4,2"
+    lines = [",".join(row).replace('"', "") for row in cells]
+    path = _file(tmp_path_factory.mktemp("x"), header, *lines, good)
+    found, left = read_usable(read_text(path, skip_bad=True), candidate_mixtures, skip_bad=True)
+    bad = {row.row: row.problems for row in left.bad_rows}
+    filled = {row for row, line in enumerate([*lines, good], 2) if line.strip(",")}
+    assert {*found.rows["row"], *bad} == filled
+    assert len(found.batch) + len(bad) == len(filled)
+    for row, problems in bad.items():
+        assert {problem.row for problem in problems} == {row}
+    for row, line in enumerate(lines, 2):
+        alone = _file(tmp_path_factory.mktemp("y"), header, line, good)
+        if row in filled:
+            if row in bad:
+                with pytest.raises(InputError):
+                    candidate_mixtures(read_text(alone))
+            else:
+                assert len(candidate_mixtures(read_text(alone)).batch) == 2
