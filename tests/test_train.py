@@ -284,7 +284,7 @@ def test_the_bundled_law_jobs_can_be_read(job: str, facts: bool) -> None:
     assert isinstance(settings, LawSettings)
     assert settings.encoder == replace(LawSettings().encoder, facts=facts)
     assert config.target == "log10_conductivity_S_cm"
-    assert ("forest" in config.beside) == (job != "diffmix-calisol")
+    assert "forest" in config.beside
 
 
 def test_facts_belong_to_diffmix(tmp_path: Path) -> None:
