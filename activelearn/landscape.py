@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from surrogates.batches import MixtureBatch
-from surrogates.mole_fractions import IonFractions, molalities, weight_fractions
+from surrogates.mole_fractions import molalities, weight_fractions
 from surrogates.molecules import Component, MoleculeTable, lookup
 from surrogates.prediction import MemberPredictor
 from surrogates.species import Speciation
@@ -106,17 +106,14 @@ class TernarySystem:
         """
         *solvents, salt = lookup(self.components, table)
         molar_mass = torch.tensor([part.molar_mass for part in self.solvents.values()], dtype=x.dtype)
-        cations, anions = self._ions
+        cations, _ = self._ions
         lithium = x.new_full((len(x), 1), self.lithium_mole_fraction)
-        counted = IonFractions(
-            x * (1 - self.lithium_mole_fraction / self.most_lithium), lithium, lithium * anions / cations
-        )
-        salt_free, molality = molalities(counted, molar_mass, x.new_tensor([cations]))
+        left = x * (1 - self.lithium_mole_fraction / self.most_lithium)
         return MixtureBatch(
             solvents=torch.stack(solvents).expand(len(x), 3),
-            weights=weight_fractions(salt_free, molar_mass),
-            salt=salt.expand(len(x)),
-            molality=molality[:, 0],
+            weights=weight_fractions(x, molar_mass),
+            salts=salt.expand(len(x), 1),
+            molality=molalities(lithium / cations, left, molar_mass),
             temperature_K=temperature_K,
         )
 
@@ -222,7 +219,7 @@ def _chunk(
     return Landscape(
         x=x,
         weights=batch.weights,
-        molality=batch.molality,
+        molality=batch.molality[:, 0],
         temperature_K=temperature_K,
         conductivity=conductivity,
         std=to_first_order * said.std,

@@ -19,7 +19,7 @@ from campaigns.report import progress
 from campaigns.train_config import DataSource, SplitPlan, TrainConfig
 from surrogates.checkpoints import ModelCard, card_of, save_model
 from surrogates.datasets import dataset, load_dataset
-from surrogates.ensemble import check_trainable
+from surrogates.ensemble import check_ensemble_trainable
 from surrogates.errors import InputError, Problem
 from surrogates.law_ensemble import LawSettings
 from surrogates.law_training import check_law_trainable
@@ -64,7 +64,7 @@ def train_to_directory(job: str, out: Path, data_dir: Path | None, console: Cons
         console.print(line, markup=False, soft_wrap=True)
     settings = config.settings()
     everything = torch.arange(len(data))
-    check = check_law_trainable if isinstance(settings, LawSettings) else check_trainable
+    check = check_law_trainable if isinstance(settings, LawSettings) else check_ensemble_trainable
     check(data, everything, settings.members)
     splits = list(_splits(data, config.splits, config.seed, console))
     for split in splits:

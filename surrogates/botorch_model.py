@@ -42,11 +42,13 @@ class EnsembleSurrogate(Model):
 
     Args:
         predictor: An ensemble bound to the molecule table that the rows point into.
+        salts: Slots for salts in a row, `s`.
     """
 
-    def __init__(self, predictor: MemberPredictor) -> None:
+    def __init__(self, predictor: MemberPredictor, salts: int = 1) -> None:
         super().__init__()
         self.predictor = predictor
+        self.salts = salts
 
     @property
     def num_outputs(self) -> int:
@@ -68,7 +70,7 @@ class EnsembleSurrogate(Model):
         """Return the calibrated posterior of the target, in its unit and in the type of `X`.
 
         Args:
-            X: `b x q x (2 k + 3)`.
+            X: `b x q x (2 k + 2 s + 1)`.
             output_indices: None or `[0]`.
             observation_noise: False: a `MemberPosterior`. True: the Gaussian of a measurement; its mean and
                 covariance are the members', with the aleatoric variance on the diagonal.
@@ -81,7 +83,8 @@ class EnsembleSurrogate(Model):
             raise UnsupportedError(f"output_indices is {output_indices}; the ensemble has one output, 0")
         if isinstance(observation_noise, Tensor):
             raise UnsupportedError("observation_noise is a tensor; the ensemble infers it, so give True")
-        outputs = self.predictor.member_outputs(MixtureBatch.from_rows(X.reshape(-1, X.shape[-1])))
+        batch = MixtureBatch.from_rows(X.reshape(-1, X.shape[-1]), self.salts)
+        outputs = self.predictor.member_outputs(batch)
         means, variances = (
             output.reshape(-1, *X.shape[:-1]).movedim(0, -2).to(X.dtype) for output in outputs
         )  # b x K x q

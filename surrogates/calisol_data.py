@@ -73,8 +73,8 @@ def load_calisol(path: Path) -> MixtureData:
     table, batch = tabulate(
         [[calisol_chemicals()[names[i]].component for i in used] for used in present],
         [row[used].tolist() for row, used in zip(masses, present, strict=True)],
-        [calisol_chemicals()[salt.strip()].component for salt in kept["salt"]],
-        molality,
+        [[calisol_chemicals()[salt.strip()].component] for salt in kept["salt"]],
+        [[one] for one in molality],
         kept["T"].to_numpy(),
     )
     doubtful = (masses > 0) @ np.array([calisol_chemicals()[name].is_doubtful for name in names])

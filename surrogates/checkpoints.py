@@ -74,7 +74,7 @@ class ModelCard(BaseModel):
         settings: Of the ensemble.
         calibration: What makes the variances and the interval true.
         salts: Canonical SMILES of the training salts.
-        molality_mol_kg: Lowest and highest in training.
+        molality_mol_kg: Lowest and highest of all salts together in training.
         temperature_K: Lowest and highest in training.
         domain_threshold: Distance beyond which a mixture counts as unknown.
         descriptors_sha256: Of the names of the descriptors, in order.
@@ -239,7 +239,7 @@ def _check_shapes(tensors: Mapping[str, Tensor], card: ModelCard) -> None:
         if tuple(tensors[name].shape) != shape:
             raise ValueError(f"{name} is {tuple(tensors[name].shape)}, not {shape}")
     salt = tensors["domain.mixture_salt"]
-    if salt.dtype != torch.int64 or not ((salt >= 0) & (salt < t)).all():
+    if salt.dtype != torch.int64 or not ((salt >= -1) & (salt < t)).all():  # -1: without salt
         raise ValueError(f"domain.mixture_salt does not number the {t} salts of the card")
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():

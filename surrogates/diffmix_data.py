@@ -11,6 +11,7 @@ import torch
 
 from surrogates.chemicals import resolve
 from surrogates.mixture_data import MixtureData, mixture_rows, tabulate
+from surrogates.mole_fractions import molalities, weight_fractions
 from surrogates.molecules import Component
 
 TARGET = "log10_conductivity_S_cm"
@@ -39,18 +40,17 @@ def load_diffmix(path: Path) -> MixtureData:
         for name in pd.unique(cells[["sub1_name", "sub2_name", "sub3_name", "salt"]].to_numpy().ravel())
     }
     names = cells[["sub1_name", "sub2_name", "sub3_name"]].to_numpy()
-    x = cells[[f"x{i} (mole fraction)" for i in (1, 2, 3)]].to_numpy(dtype=np.float64)
-    grams = x * np.vectorize(lambda name: components[name].molar_mass)(names)
-    total = grams.sum(1)
-    molality = cells["x5 (cation, mole fraction)"].to_numpy() / total * 1000
+    x = torch.tensor(cells[[f"x{i} (mole fraction)" for i in (1, 2, 3)]].to_numpy(dtype=np.float64))
+    molar_mass = torch.tensor(np.vectorize(lambda name: components[name].molar_mass)(names))
+    salts = torch.tensor(cells[["x5 (cation, mole fraction)"]].to_numpy())  # one cation in a formula unit
     table, batch = tabulate(
-        [[components[name] for name in row[used]] for row, used in zip(names, x > 0, strict=True)],
-        [row[row > 0].tolist() for row in grams / total[:, None]],
-        [components[salt] for salt in cells["salt"]],
-        molality,
+        [[components[name] for name in row[used]] for row, used in zip(names, (x > 0).numpy(), strict=True)],
+        [row[row > 0].tolist() for row in weight_fractions(x, molar_mass)],
+        [[components[salt]] for salt in cells["salt"]],
+        molalities(salts, x, molar_mass).tolist(),
         cells["temperature (K)"].to_numpy(),
     )
-    is_doubtful = molality < DOUBTFUL_MOLALITY
+    is_doubtful = (batch.molality[:, 0] < DOUBTFUL_MOLALITY).numpy()
     rows = mixture_rows(table, batch, range(2, len(cells) + 2), np.zeros(len(cells), dtype=bool))
     rows = rows.assign(doubtful=is_doubtful)
     return MixtureData(

@@ -20,24 +20,26 @@ _SMALLEST_THRESHOLD = 0.1
 """Standard deviations. Mixtures nearer than this count as one; rounding errors stay below it."""
 _TEMPERATURE_SLACK_K = 1.0
 _MOLALITY_SLACK = 1.05
+_NO_SALT = -1
 
 
 @dataclass(frozen=True)
 class Domain:
     """Distance to the nearest training mixture, in the space of standardised molecule features.
 
-    A mixture is a point: its solvents' features, weighted by fraction, beside its salt's. It is in the
-    domain if its salt is one of the training salts, the nearest training mixture is within the threshold,
-    and molality and temperature are within the training range (5 % and 1 K slack).
+    A mixture is a point for each of its salts: its solvents' features, weighted by fraction, beside the
+    salt's. It is in the domain if its salts are training salts, each of its points is within the threshold of
+    one of a training mixture, and the molality of all salts together and the temperature are within the
+    training range (5 % and 1 K slack). Without salt, solvents are compared alone, with all training mixtures.
 
     Attributes:
         solvent_scale: `width`, 1 / standard deviation of the training mixtures' solvent features.
         salt_scale: `width`, the same for the salts.
-        mixtures: `r x width`, scaled solvent features of the distinct training mixtures.
-        mixture_salt: `r`, int64, the salt of each, a row of `salts`.
+        mixtures: `r x width`, scaled solvent features of the distinct points of training mixtures.
+        mixture_salt: `r`, int64, the salt of each, a row of `salts`; -1 without salt.
         salts: `t x width`, scaled features of the training salts.
         salt_smiles: `t`, canonical SMILES.
-        molality: Lowest and highest, mol/kg.
+        molality: Lowest and highest of all salts together, mol/kg.
         temperature_K: Lowest and highest, K.
         threshold: Distance beyond which a mixture counts as unknown.
     """
@@ -70,21 +72,25 @@ class Domain:
         of_molecule = features.of(table)
         solvents = _mix(of_molecule, batch.solvents, batch.weights)
         solvent_scale = _inverse_spread(solvents)
-        used = batch.salt.unique()
+        row, slot = (batch.molality > 0).nonzero().T
+        salt = batch.salts[row, slot]
+        used = salt.unique()
         salt_scale = _inverse_spread(of_molecule[used])
-        points = torch.cat([solvents * solvent_scale, of_molecule[batch.salt] * salt_scale], dim=-1)
-        exact = "donot_use_mm_for_euclid_dist"
-        nearest = torch.cdist(points[held_out], points[~held_out], compute_mode=exact).amin(1)
+        scaled = solvents * solvent_scale
+        nearest = _nearest_others(scaled, row, of_molecule[salt] * salt_scale, held_out)
         threshold = float(nearest.quantile(1 - FALSE_ALARM)) if len(nearest) else torch.inf
-        distinct = torch.cat([solvents * solvent_scale, batch.salt[:, None]], dim=-1).unique(dim=0)
+        bare = (batch.salt_counts() == 0).nonzero()[:, 0]
+        which = torch.cat([torch.searchsorted(used, salt), torch.full_like(bare, _NO_SALT)])
+        distinct = torch.cat([scaled[torch.cat([row, bare])], which[:, None]], dim=-1).unique(dim=0)
+        total = batch.molality.sum(-1)
         return Domain(
             solvent_scale=solvent_scale,
             salt_scale=salt_scale,
             mixtures=distinct[:, :-1].contiguous(),
-            mixture_salt=torch.searchsorted(used, distinct[:, -1].long()),
+            mixture_salt=distinct[:, -1].long(),
             salts=of_molecule[used] * salt_scale,
             salt_smiles=tuple(table.components[int(salt)].smiles for salt in used),
-            molality=(float(batch.molality.min()), float(batch.molality.max())),
+            molality=(float(total.min()), float(total.max())),
             temperature_K=(float(batch.temperature_K.min()), float(batch.temperature_K.max())),
             threshold=max(threshold, _SMALLEST_THRESHOLD),
         )
@@ -96,10 +102,12 @@ class Domain:
         centre = self.mixtures.mean(0)  # float32 loses small distances between points far from 0
         by_salt = self.mixture_salt.argsort(stable=True)
         salts, counts = self.mixture_salt[by_salt].unique_consecutive(return_counts=True)
+        with_none = torch.cat([self.salts, torch.zeros_like(self.salt_scale)[None]])  # `_NO_SALT` is the last
+        salt_distance = torch.cdist(of_molecule * self.salt_scale, with_none[salts]).square()
         return BoundDomain(
             replace(self, mixtures=self.mixtures[by_salt] - centre, mixture_salt=self.mixture_salt[by_salt]),
             solvents=of_molecule * self.solvent_scale - centre,
-            salt_distance=torch.cdist(of_molecule * self.salt_scale, self.salts[salts]).square(),
+            salt_distance=salt_distance.masked_fill(salts == _NO_SALT, torch.inf),
             mixtures_of=tuple(counts.tolist()),
             known_salt=known,
         )
@@ -112,8 +120,9 @@ class BoundDomain:
     Attributes:
         domain: The domain, its mixtures centred and sorted by salt.
         solvents: `u x width`, scaled features of each molecule as a solvent, centred alike.
-        salt_distance: `u x t`, squared distance of each molecule, as a salt, to each training salt.
-        mixtures_of: `t`, the number of training mixtures with each training salt.
+        salt_distance: `u x t`, squared distance of each molecule, as a salt, to each training salt; mixtures
+            without salt count as one more, from which all are infinitely far.
+        mixtures_of: `t`, the number of points of training mixtures with each of these.
         known_salt: `u`, bool, whether it is a training salt.
     """
 
@@ -130,7 +139,7 @@ class BoundDomain:
     def holds(self, batch: MixtureBatch) -> Tensor:
         """Return which mixtures are in the domain, `n`, bool."""
         near = self._squared(batch) <= self.domain.threshold**2
-        return near & self._conditions_hold(batch.salt, batch.molality, batch.temperature_K)
+        return near & self._conditions_hold(batch.salts, batch.molality, batch.temperature_K)
 
     def holds_product(self, product: MixtureProduct) -> Tensor:
         """Return `holds(product.expand())`, with distances computed once a mixture and a salt.
@@ -142,31 +151,66 @@ class BoundDomain:
         salt, training = ((self.salt_distance[salts] <= limit) & self.known_salt[salts, None]).nonzero().T
         to_salts = self._to_salts(product.solvents, product.weights)
         hits = to_salts[training] + self.salt_distance[salts[salt], training, None] <= limit
-        near = torch.zeros(len(salts), len(product.solvents), dtype=torch.int32).index_add_(
+        near = torch.zeros(len(salts) + 1, len(product.solvents), dtype=torch.int32).index_add_(
             0, salt, hits.int()
         )
-        allowed = self._conditions_hold(product.salt, product.molality, product.temperature_K)
+        near[-1] = to_salts.amin(0) <= limit  # without salt
+        which = torch.where(product.molality > 0, which, len(salts))
+        allowed = self._conditions_hold(
+            product.salt[:, None], product.molality[:, None], product.temperature_K
+        )
         return ((near > 0).T[:, which] & allowed).flatten()[product.start : product.stop]
 
     def _squared(self, batch: MixtureBatch) -> Tensor:
-        """Return the squared distance of each mixture to the nearest training mixture, `n`."""
-        return (self._to_salts(batch.solvents, batch.weights) + self.salt_distance[batch.salt].T).amin(0)
+        """Return the squared distance of each mixture to the nearest training mixture, `n`.
+
+        Of several salts the one that is farthest counts.
+        """
+        to_salts = self._to_salts(batch.solvents, batch.weights)
+        with_salt = torch.stack([(to_salts + self.salt_distance[salt].T).amin(0) for salt in batch.salts.T])
+        farthest = with_salt.masked_fill(batch.molality.T == 0, 0.0).amax(0)
+        return torch.where(batch.salt_counts() > 0, farthest, to_salts.amin(0))
 
     def _to_salts(self, solvents: Tensor, weights: Tensor) -> Tensor:
-        """Return the squared distance to the nearest training mixture with each training salt, `t x m`."""
+        """Return the squared distance of solvents to the nearest ones with each training salt, `t x m`."""
         distance = torch.cdist(self.domain.mixtures, _mix(self.solvents, solvents, weights))
         return torch.stack([of_salt.amin(0) for of_salt in distance.split(self.mixtures_of)]).square()
 
-    def _conditions_hold(self, salt: Tensor, molality: Tensor, temperature_K: Tensor) -> Tensor:
+    def _conditions_hold(self, salts: Tensor, molality: Tensor, temperature_K: Tensor) -> Tensor:
         low, high = self.domain.molality
         cold, hot = self.domain.temperature_K
+        total = molality.sum(-1)
         return (
-            self.known_salt[salt]
-            & (molality >= low / _MOLALITY_SLACK)
-            & (molality <= high * _MOLALITY_SLACK)
+            (self.known_salt[salts] | (molality == 0)).all(-1)
+            & (total >= low / _MOLALITY_SLACK)
+            & (total <= high * _MOLALITY_SLACK)
             & (temperature_K >= cold - _TEMPERATURE_SLACK_K)
             & (temperature_K <= hot + _TEMPERATURE_SLACK_K)
         )
+
+
+def _nearest_others(scaled: Tensor, row: Tensor, salts: Tensor, held_out: Tensor) -> Tensor:
+    """Return how far each held-out mixture that can be compared is from the nearest of the others.
+
+    Args:
+        scaled: `n x width`, the solvents of all mixtures.
+        row: `p`, int64, the mixture of each salt that is present.
+        salts: `p x width`, these salts.
+        held_out: `n`, bool.
+    """
+    apart = torch.full((len(held_out),), -torch.inf)
+    points, held = torch.cat([scaled[row], salts], dim=-1), held_out[row]
+    apart.scatter_reduce_(0, row[held], _nearest(points[held], points[~held]), "amax")
+    bare = held_out & ~torch.isin(torch.arange(len(held_out)), row)
+    apart[bare] = _nearest(scaled[bare], scaled[~held_out])
+    return apart[held_out & apart.isfinite()]
+
+
+def _nearest(points: Tensor, others: Tensor) -> Tensor:
+    """Return the distance of each point to the nearest of the others, infinite if there are none."""
+    if not len(others):
+        return torch.full((len(points),), torch.inf)
+    return torch.cdist(points, others, compute_mode="donot_use_mm_for_euclid_dist").amin(1)
 
 
 def _mix(of_molecule: Tensor, solvents: Tensor, weights: Tensor) -> Tensor:
@@ -175,5 +219,7 @@ def _mix(of_molecule: Tensor, solvents: Tensor, weights: Tensor) -> Tensor:
 
 
 def _inverse_spread(values: Tensor) -> Tensor:
+    if not len(values):
+        return torch.zeros(values.shape[-1])
     std = values.std(0, correction=0)
     return torch.where(std > 1e-6, 1 / std.clamp_min(1e-6), 0.0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from surrogates.batches import MixtureBatch, concatenate
+from surrogates.batches import MixtureBatch, concatenate, none_or_several
 from surrogates.domain import Domain
 from surrogates.encoders.molsets import MolSets, MolSetsSettings
 from surrogates.ensemble_predictor import EnsemblePredictor
@@ -105,13 +105,13 @@ def fit_ensemble(
         progress: Called with the epochs done and their number.
 
     Raises:
-        InputError: For fewer than 2 members or too few rows.
+        InputError: As `check_ensemble_trainable` does.
     """
     # With SciPy and scikit-learn they take half a second that a screen, which fits nothing, need not wait.
     from surrogates.calibration import fit_calibration
     from surrogates.splits import holdouts
 
-    check_trainable(data, rows, settings.members)
+    check_ensemble_trainable(data, rows, settings.members)
     data = data.take(rows)
     count = settings.members
     mixtures = torch.tensor(data.rows["mixture"].to_numpy())
@@ -209,6 +209,21 @@ def _labels(features: Tensor, data: MixtureData, learnt: Tensor, taught: Mixture
     if not len(taught):
         return torch.empty(0)
     return Teacher.fit(features, data.batch[learnt], data.target[learnt], seed).label(taught)
+
+
+def check_ensemble_trainable(data: MixtureData, rows: Tensor, members: int) -> None:
+    """Check that `fit_ensemble` can be given some rows of a data set.
+
+    Raises:
+        InputError: As `check_trainable` does, or if a row holds no salt or more than one.
+    """
+    check_trainable(data, rows, members)
+    counts = data.batch[rows].salt_counts()
+    if wrong := none_or_several(counts):
+        first = data.rows["row"].iloc[int(rows[counts != 1][0])]
+        wrong += f", the first in row {first}; encoder: molsets takes one salt a mixture"
+        mend = "Write encoder: diffmix, which takes any number of salts, and none."
+        raise InputError(Problem(data.source, wrong, mend))
 
 
 def check_trainable(data: MixtureData, rows: Tensor, members: int) -> None:

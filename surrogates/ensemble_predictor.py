@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from surrogates.batches import MixtureBatch, MixtureProduct
+from surrogates.batches import MixtureBatch, MixtureProduct, check_one_salt
 from surrogates.domain import BoundDomain
 from surrogates.encoders.molsets_stacked import bounded_variance, head, mix, product_outputs
 from surrogates.prediction import Calibration, Prediction, of_members
@@ -44,7 +44,11 @@ class EnsemblePredictor:
     def member_outputs(self, batch: MixtureBatch | MixtureProduct) -> tuple[Tensor, Tensor]:
         """Return each member's mean and variance, uncalibrated, each `K x n`, in the target's unit.
 
-        Gradients pass through fractions, molality and temperature of a `MixtureBatch`.
+        Gradients pass through fractions, molality and temperature of a `MixtureBatch`. An optimiser may take
+        molality to 0, which counts as next to nothing of the salt.
+
+        Raises:
+            InputError: If a mixture holds more than one salt.
         """
         if isinstance(batch, MixtureProduct):
             outputs = product_outputs(self.state, self.embedding, batch)
@@ -66,7 +70,12 @@ class EnsemblePredictor:
         return replace(self, state=state, embedding=self.embedding.double())
 
     def predict(self, batch: MixtureBatch | MixtureProduct) -> Prediction:
-        """Return the prediction for each mixture of the batch, in its order, in the dtype of the tensors."""
+        """Return the prediction for each mixture of the batch, in its order, in the dtype of the tensors.
+
+        Raises:
+            InputError: If a mixture holds no salt or more than one.
+        """
+        check_one_salt(batch.salt_counts())
         with torch.no_grad():
             mean, variance = self.member_outputs(batch)
             domain = self.domain

@@ -87,22 +87,25 @@ class Forest:
 
 
 def mixture_inputs(table: MoleculeTable, batch: MixtureBatch) -> Inputs:
-    """Return descriptors of mixtures: of the solvents, the salt, and the conditions.
+    """Return descriptors of mixtures: of the solvents, the salts, and the conditions.
 
     Args:
         table: The molecules that `batch` points into.
         batch: `n` mixtures.
 
     Returns:
-        `n x (2 p + 3)`: the `p` descriptors averaged over the solvents by weight fraction, those of the
-        salt, log10 molar mass averaged as the first, molality, temperature [K].
+        `n x (2 p + 3)`: the `p` descriptors averaged over the solvents by weight fraction; averaged over the
+        salts by molality, 0 without salt; log10 molar mass averaged as the first, molality of all salts
+        together, temperature [K].
     """
     values = molecule_descriptors(table).values
     mass = table.log_molar_mass.to(torch.float64)[:, None]
-    shares = torch.zeros(len(batch), len(table), dtype=torch.float64)
-    shares.scatter_add_(1, batch.solvents, batch.fractions().to(torch.float64))
-    conditions = torch.stack([batch.molality, batch.temperature_K], dim=1)
-    return torch.cat([shares @ values, values[batch.salt], shares @ mass, conditions], dim=1).numpy()
+    solvents, salts = (
+        torch.zeros(len(batch), len(table), dtype=torch.float64).scatter_add_(1, parts, shares.double())
+        for parts, shares in ((batch.solvents, batch.fractions()), (batch.salts, batch.salt_shares()))
+    )
+    conditions = torch.stack([batch.molality.sum(1), batch.temperature_K], dim=1)
+    return torch.cat([solvents @ values, salts @ values, solvents @ mass, conditions], dim=1).numpy()
 
 
 def _trees(number: int, seed: int) -> ExtraTreesRegressor:

@@ -1,4 +1,4 @@
-"""The cells of a mixture: text to solvents, fractions and salt, with all that is wrong in them."""
+"""The cells of a mixture: text to solvents, salts and their amounts, with all that is wrong in them."""
 
 from __future__ import annotations
 
@@ -30,15 +30,17 @@ Fault = tuple[str, str]
 
 @dataclass(frozen=True)
 class Slot:
-    """Solvent number `i` of all `n` rows.
+    """A solvent, or a salt, of all `n` rows.
 
     Attributes:
-        components: `n`, None where a row has no such solvent.
-        fractions: `n`, as the file gives them; 0 where there is no solvent, NaN where the cell is bad.
+        column: The file's column of its names.
+        components: `n`, None where a row has none here.
+        amounts: `n`, as the file gives them; 0 where a row has none here, NaN where the cell is bad.
     """
 
+    column: str
     components: list[Component | None]
-    fractions: Floats
+    amounts: Floats
 
 
 def read_slot(cells: pd.DataFrame, i: int, kind: str, units: Mapping[str, str], found: Findings) -> Slot:
@@ -51,29 +53,28 @@ def read_slot(cells: pd.DataFrame, i: int, kind: str, units: Mapping[str, str], 
         units: Units of the file where they are not ours.
         found: Takes every bad cell.
     """
-    solvent, fraction = f"solvent_{i}", f"{kind}_{i}"
-    is_given = (cells[solvent] != "").to_numpy()
-    is_blank = ((cells[fraction] == "") | (pd.to_numeric(cells[fraction], errors="coerce") == 0)).to_numpy()
-    is_alone = ~is_given & ~is_blank
-    found.cells(
-        cells[fraction],
-        is_alone,
-        lambda text: f'"{text}" stands here, but the row has no {solvent}',
-        "Name the solvent or clear the fraction.",
-    )
+    solvent = f"solvent_{i}"
     smiles = _molecules(cells[solvent], _solvent_fault, found)
     masses = _molar_masses(cells, i, smiles, units, found)
-    fractions = np.where(is_alone, np.nan, 0.0)
-    fractions[is_given] = numbers(cells.loc[is_given, fraction], units.get(fraction), found)
     components = [None if s is None else Component(s, float(m)) for s, m in zip(smiles, masses, strict=True)]
-    return Slot(components, fractions)
+    mend = "Name the solvent or clear the fraction."
+    return Slot(solvent, components, _amounts(cells, solvent, f"{kind}_{i}", units, mend, found))
 
 
-def read_salts(cells: pd.Series[str], found: Findings) -> list[Component | None]:
-    """Return every row's salt, None where the cell is bad."""
-    is_empty = (cells == "").to_numpy()
-    found.cells(cells, is_empty, lambda _: "the cell is empty; expected a salt", "Name the salt.")
-    return [None if s is None else Component.of(s) for s in _molecules(cells, _salt_fault, found)]
+def read_salt(cells: pd.DataFrame, salt: str, amount: str, units: Mapping[str, str], found: Findings) -> Slot:
+    """Return a salt of every row; where name and amount are empty, a row has none here.
+
+    Args:
+        cells: The file, under our column names.
+        salt: The column of its names.
+        amount: The column of its molality or mole fraction.
+        units: Units of the file where they are not ours.
+        found: Takes every bad cell.
+    """
+    smiles = _molecules(cells[salt], _salt_fault, found)
+    components = [None if s is None else Component.of(s) for s in smiles]
+    mend = "Name the salt or clear the cell."
+    return Slot(salt, components, _amounts(cells, salt, amount, units, mend, found))
 
 
 def read_neutrals(cells: pd.Series[str], found: Findings) -> list[Component | None]:
@@ -84,7 +85,7 @@ def read_neutrals(cells: pd.Series[str], found: Findings) -> list[Component | No
 
 
 def check_mixtures(slots: Sequence[Slot], rows: pd.Index[int], kind: str, found: Findings) -> None:
-    """Note rows without solvents, with one of them twice, or whose fractions do not sum to 1.
+    """Note rows without solvents, or whose fractions do not sum to 1.
 
     Args:
         slots: The solvents.
@@ -92,14 +93,14 @@ def check_mixtures(slots: Sequence[Slot], rows: pd.Index[int], kind: str, found:
         kind: `weight_fraction` or `mole_fraction`.
         found: Takes what is wrong.
     """
-    solvent_columns = [f"solvent_{i}" for i in range(1, len(slots) + 1)]
     fraction_columns = [f"{kind}_{i}" for i in range(1, len(slots) + 1)]
-    fractions = np.stack([slot.fractions for slot in slots], axis=1)
+    fractions = np.stack([slot.amounts for slot in slots], axis=1)
     total = fractions.sum(1)
     for n in np.flatnonzero(np.abs(total - 1) > SUM_TOLERANCE).tolist():
         used = np.flatnonzero(fractions[n]).tolist()
         if not used:
-            found.row(rows[n], solvent_columns, "no solvent has a fraction above 0", "Complete the row.")
+            columns = [slot.column for slot in slots]
+            found.row(rows[n], columns, "no solvent has a fraction above 0", "Complete the row.")
         else:
             came = ", ".join(f"{fraction:g}" for fraction in fractions[n, used])
             found.row(
@@ -108,10 +109,55 @@ def check_mixtures(slots: Sequence[Slot], rows: pd.Index[int], kind: str, found:
                 f"{came} sum to {total[n]:g}, expected 1 within {SUM_TOLERANCE:g} among the solvents",
                 "Divide them by their sum or correct the row.",
             )
+
+
+def check_twice(slots: Sequence[Slot], rows: pd.Index[int], wrong: str, mend: str, found: Findings) -> None:
+    """Note rows in which one component stands in two slots.
+
+    Args:
+        slots: All solvents, or all salts.
+        rows: `n`, as a spreadsheet numbers them.
+        wrong: The words for it.
+        mend: What to do about it, a sentence.
+        found: Takes what is wrong.
+    """
     for n, parts in enumerate(zip(*(slot.components for slot in slots), strict=True)):
         present = [part for part in parts if part is not None]
         if len(set(present)) < len(present):
-            found.row(rows[n], solvent_columns, "one solvent stands here twice", "Add up its fractions.")
+            found.row(rows[n], [slot.column for slot in slots], wrong, mend)
+
+
+def check_salt_fractions(
+    slots: Sequence[Slot], columns: Sequence[str], rows: pd.Index[int], found: Findings
+) -> None:
+    """Note rows whose salts leave no room for solvents.
+
+    Args:
+        slots: The salts, in mole fractions of the whole mixture.
+        columns: The columns of the fractions.
+        rows: `n`, as a spreadsheet numbers them.
+        found: Takes what is wrong.
+    """
+    total = np.sum([slot.amounts for slot in slots], axis=0)
+    for n in np.flatnonzero(total >= 1).tolist():
+        used = [column for slot, column in zip(slots, columns, strict=True) if slot.amounts[n] > 0]
+        wrong = f"the mole fractions of salts sum to {total[n]:g}, expected less than 1 of the whole mixture"
+        found.row(rows[n], used, wrong, "Count the moles of solvents too, or correct the row.")
+
+
+def _amounts(
+    cells: pd.DataFrame, name: str, amount: str, units: Mapping[str, str], mend: str, found: Findings
+) -> Floats:
+    """Return the amounts of what a column names: 0 where it names nothing, NaN where a cell is bad."""
+    is_given = (cells[name] != "").to_numpy()
+    is_blank = ((cells[amount] == "") | (pd.to_numeric(cells[amount], errors="coerce") == 0)).to_numpy()
+    is_alone = ~is_given & ~is_blank
+    found.cells(
+        cells[amount], is_alone, lambda text: f'"{text}" stands here, but the row has no {name}', mend
+    )
+    amounts = np.where(is_alone, np.nan, 0.0)
+    amounts[is_given] = numbers(cells.loc[is_given, amount], units.get(amount), found)
+    return amounts
 
 
 def _molar_masses(
@@ -181,5 +227,5 @@ def _salt_fault(smiles: str) -> Fault | None:
     if 0 in (Chem.GetFormalCharge(parse_smiles(ion)) for ion in ions):
         return "is not made of ions", "Give the ions with their charges, as [Li+].[Cl-]."
     if len(ions) > 2:
-        return "is more than one salt", "One salt a row can be read; remove the row."
+        return "is more than one salt", "Give each in columns of its own, salt_1, salt_2, ..."
     return _solvent_fault(smiles)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from torch import Tensor
 from surrogates.batches import MixtureBatch
 from surrogates.molecules import Component, MoleculeTable
 
+_T = TypeVar("_T")
 _DIGITS = 9
 """Decimals to which fractions and molalities are compared: those of the published files."""
 
@@ -27,7 +29,7 @@ class MixtureData:
         target: `n`, float64, in the unit that `target_name` ends with.
         target_name: What was measured, e.g. `log10_conductivity_S_cm`.
         rows: `n` rows: `row` (as a spreadsheet numbers it: the header is row 1); `mixture`, a number that
-            rows share if their molecules, fractions, salt and molality agree, whatever the temperature and
+            rows share if their molecules, fractions, salts and molalities agree, whatever the temperature and
             the molar mass of a polymer's chain; `repeat` (an earlier row holds this mixture at this
             temperature); `poor_fit` (the target comes from a fit with R2 below 0.9). A
             loader may add columns, as `load_calisol` does.
@@ -49,18 +51,21 @@ class MixtureData:
         return len(self.batch)
 
     def take(self, rows: Tensor) -> MixtureData:
-        """Return some rows, with a table of just the molecules that stand in them.
+        """Return some rows, with a table of just the molecules, and slots for just the salts, in them.
 
         Args:
             rows: Indices of the rows, int64.
         """
-        batch = self.batch[rows]
-        solvents = torch.where(batch.weights > 0, batch.solvents, batch.solvents[:, :1])
-        used, place = torch.cat([solvents, batch.salt[:, None]], dim=-1).unique(return_inverse=True)
+        batch = self.batch[rows].packed()
+        k = batch.solvents.shape[1]
+        parts = torch.cat([batch.solvents, batch.salts], dim=-1)
+        is_present = torch.cat([batch.weights, batch.molality], dim=-1) > 0
+        used, place = torch.where(is_present, parts, parts[:, :1]).unique(return_inverse=True)
+        salts = place[:, k:].masked_fill(batch.molality == 0, 0)
         return replace(
             self,
             table=MoleculeTable.build(self.table.components[int(row)] for row in used),
-            batch=replace(batch, solvents=place[:, :-1], salt=place[:, -1]),
+            batch=replace(batch, solvents=place[:, :k], salts=salts),
             target=self.target[rows],
             rows=self.rows.iloc[rows.numpy()].reset_index(drop=True),
         )
@@ -69,8 +74,8 @@ class MixtureData:
 def tabulate(
     solvents: Sequence[Sequence[Component]],
     weights: Sequence[Sequence[float]],
-    salts: Sequence[Component],
-    molality: Sequence[float] | np.ndarray,
+    salts: Sequence[Sequence[Component]],
+    molality: Sequence[Sequence[float]],
     temperature_K: Sequence[float] | np.ndarray,
 ) -> tuple[MoleculeTable, MixtureBatch]:
     """Return `n` mixtures as tensors of indices into the table of their components.
@@ -78,21 +83,28 @@ def tabulate(
     Args:
         solvents: `n` lists of the solvents that are present; their lengths may differ.
         weights: `n` lists of their weight fractions.
-        salts: `n` salts.
-        molality: `n`, mol salt per kg solvent.
+        salts: `n` lists of the salts that are present, in any order.
+        molality: `n` lists, mol of each of them per kg of all solvents.
         temperature_K: `n`, K.
     """
-    table = MoleculeTable.build([*(solvent for row in solvents for solvent in row), *salts])
+    table = MoleculeTable.build(
+        component for parts in (solvents, salts) for row in parts for component in row
+    )
     index = table.index()
-    slots = max(map(len, solvents))
     batch = MixtureBatch(
-        solvents=torch.tensor([[index[s] for s in row] + [0] * (slots - len(row)) for row in solvents]),
-        weights=torch.tensor([[*row, *[0.0] * (slots - len(row))] for row in weights], dtype=torch.float64),
-        salt=torch.tensor([index[salt] for salt in salts]),
-        molality=torch.tensor(molality, dtype=torch.float64),
+        solvents=torch.tensor(_filled_up([[index[one] for one in row] for row in solvents], 0)),
+        weights=torch.tensor(_filled_up(weights, 0.0), dtype=torch.float64),
+        salts=torch.tensor(_filled_up([[index[one] for one in row] for row in salts], 0)),
+        molality=torch.tensor(_filled_up(molality, 0.0), dtype=torch.float64),
         temperature_K=torch.tensor(temperature_K, dtype=torch.float64),
     )
     return table, batch
+
+
+def _filled_up(rows: Sequence[Sequence[_T]], empty: _T) -> list[list[_T]]:
+    """Return lists of one length, at least 1."""
+    slots = max(1, *map(len, rows))
+    return [[*row, *[empty] * (slots - len(row))] for row in rows]
 
 
 def mixture_rows(
@@ -110,13 +122,16 @@ def mixture_rows(
     weights = batch.weights.numpy().round(_DIGITS)
     solvents = np.where(weights > 0, molecule[batch.solvents.numpy()], -1)
     order = np.argsort(solvents, axis=1, kind="stable")  # solvents may stand in any order
+    # So may salts, and one that stands in two slots counts once: a column a salt.
+    salts, place = np.unique(molecule[batch.salts.numpy()], return_inverse=True)
+    molality = np.zeros((len(batch), len(salts)))
+    np.add.at(molality, (np.arange(len(batch))[:, None], place), batch.molality.numpy())
     key = pd.DataFrame(
         np.column_stack(
             [
                 np.take_along_axis(solvents, order, axis=1),
                 np.take_along_axis(weights, order, axis=1),
-                molecule[batch.salt.numpy()],
-                batch.molality.numpy().round(_DIGITS),
+                molality.round(_DIGITS),
             ]
         )
     )

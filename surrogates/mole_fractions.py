@@ -1,33 +1,11 @@
-"""Mole fractions of solvents and ions from weight fractions and molalities, and the way back.
+"""Mole fractions, weight fractions and molalities, each from the others; gradients reach every amount.
 
-A salt is counted as the ions it falls into, cation and anion apart: what one mole of LiPF6 in nine moles of
-solvent gives is 1/11 of Li+, 1/11 of PF6- and 9/11 of solvent. Any number of solvents and salts; gradients
-reach every amount.
-
-Source: ions counted apart as in Zhu et al., Nat. Commun. 15, 8649 (2024).
+How a salt falls into ions, which are counted apart, is said by `species.Speciation`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import torch
 from torch import Tensor
-
-
-@dataclass(frozen=True)
-class IonFractions:
-    """Mole fractions of all species; the three together sum to 1 in each row.
-
-    Attributes:
-        solvents: `... x k`.
-        cations: `... x s`, the cations of each salt.
-        anions: `... x s`, the anions of each salt.
-    """
-
-    solvents: Tensor
-    cations: Tensor
-    anions: Tensor
 
 
 def mole_fractions(weights: Tensor, molar_mass: Tensor) -> Tensor:
@@ -63,36 +41,13 @@ def solvent_kg(moles: Tensor, molar_mass: Tensor) -> Tensor:
     return (moles * molar_mass).sum(-1, keepdim=True) / 1000
 
 
-def ion_fractions(
-    salt_free: Tensor, molar_mass: Tensor, molality: Tensor, cations: Tensor, anions: Tensor
-) -> IonFractions:
-    """Return mole fractions of solvents and ions.
+def molalities(salts: Tensor, solvents: Tensor, molar_mass: Tensor) -> Tensor:
+    """Return the molality of each salt, `... x s`, mol per kg of all solvents.
 
     Args:
-        salt_free: `... x k`, mole fractions of the solvents among themselves, rows sum to 1.
+        salts: `... x s`, moles of formula units, or mole fractions, of each salt.
+        solvents: `... x k`, of each solvent, counted alike. No row may be all 0.
         molar_mass: `... x k`, g/mol, of the solvents.
-        molality: `... x s`, mol of each salt per kg of all solvents, at least 0.
-        cations: `... x s`, cations in a formula unit of each salt: 1 for LiPF6, 2 for Li2SO4.
-        anions: `... x s`, anions in it.
     """
-    salt = molality * solvent_kg(salt_free, molar_mass)
-    return _normalised(salt_free, salt * cations, salt * anions)
-
-
-def molalities(fractions: IonFractions, molar_mass: Tensor, cations: Tensor) -> tuple[Tensor, Tensor]:
-    """Return salt-free mole fractions, `... x k`, and molalities [mol/kg], `... x s`.
-
-    The way back from `ion_fractions`. The cations alone tell a salt's amount.
-
-    Args:
-        fractions: With solvent in every row.
-        molar_mass: `... x k`, g/mol, of the solvents.
-        cations: `... x s`, cations in a formula unit of each salt.
-    """
-    salt_free = fractions.solvents / fractions.solvents.sum(-1, keepdim=True)
-    return salt_free, fractions.cations / cations / solvent_kg(fractions.solvents, molar_mass)
-
-
-def _normalised(solvents: Tensor, cations: Tensor, anions: Tensor) -> IonFractions:
-    total = torch.cat([solvents, cations, anions], dim=-1).sum(-1, keepdim=True)
-    return IonFractions(solvents / total, cations / total, anions / total)
+    grams = (solvents * molar_mass).sum(-1, keepdim=True)
+    return salts / grams * 1000

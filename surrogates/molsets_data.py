@@ -49,7 +49,11 @@ def load_molsets(path: Path) -> MixtureData:
     salts = [Component.of(smiles) for smiles in cells["Salt"]]
     number = cells[["Molality", "Slope", "Intercept", "Goodness"]].astype(float)
     table, batch = tabulate(
-        solvents, weights, salts, number["Molality"].to_numpy(), [TEMPERATURE_K] * len(cells)
+        solvents,
+        weights,
+        [[salt] for salt in salts],
+        [[molality] for molality in number["Molality"]],
+        [TEMPERATURE_K] * len(cells),
     )
     rows = mixture_rows(table, batch, range(2, len(cells) + 2), (number["Goodness"] < POOR_FIT_R2).to_numpy())
     target = number["Slope"] / FIT_TEMPERATURE_K + number["Intercept"]

@@ -53,11 +53,12 @@ _CONDUCTIVITY = "a conductivity above 0"
 QUANTITIES: Mapping[str, Quantity] = {
     "weight_fraction": _FRACTION,
     "mole_fraction": _FRACTION,
+    "salt_mole_fraction": _FRACTION,
     "molar_mass": Quantity("g/mol", "a molar mass above 0 g/mol", _positive),
     "molality_mol_kg": Quantity(
         "mol/kg",
-        "a molality above 0, at most 1000 mol/kg",
-        lambda values: (values > 0) & (values <= 1000),
+        "a molality between 0 and 1000 mol/kg",
+        lambda values: (values >= 0) & (values <= 1000),
     ),
     "temperature_K": Quantity(
         "K",
@@ -76,7 +77,7 @@ QUANTITIES: Mapping[str, Quantity] = {
     "conductivity_S_cm": Quantity("S/cm", _CONDUCTIVITY, _positive),
     "conductivity_mS_cm": Quantity("mS/cm", _CONDUCTIVITY, _positive),
 }
-"""By column name, without the number that solvents carry."""
+"""By column name, without the number that solvents and salts carry."""
 
 _FACTOR = r"(1|[%°]|°?[^\W\d]\w*)( ?(\*\*|\^) ?-?\d)?"
 _UNIT = re.compile(rf"{_FACTOR}(( ?[*/·] ?| ){_FACTOR})*")

@@ -28,7 +28,8 @@ class SpeciesBatch:
     Attributes:
         x: `n x u`, mole fractions, rows sum to 1.
         pairs: `2 x p`, int64, the pairs of species that may stand in one mixture, `pairs[0] <= pairs[1]`; a
-            species with itself is one. A superset does no harm.
+            species with itself is one. A superset does no harm. Solvents count at any fraction, salts only
+            at a molality above 0.
         temperature_K: `n`, K.
     """
 
@@ -102,21 +103,23 @@ class Speciation:
         """
         species, fractions = self.slots(batch)
         x = torch.zeros(len(batch), len(self.table), dtype=fractions.dtype).scatter_add(1, species, fractions)
-        return SpeciesBatch(x, _pairs(species, len(self.table)), batch.temperature_K)
+        may_stand = torch.cat([torch.ones_like(batch.solvents, dtype=torch.bool), batch.molality > 0], dim=1)
+        may_stand = may_stand.repeat_interleave(self.parts.shape[1], dim=1)
+        return SpeciesBatch(x, _pairs(species, may_stand, len(self.table)), batch.temperature_K)
 
     def slots(self, batch: MixtureBatch) -> tuple[Tensor, Tensor]:
         """Return the species of mixtures in the order of their components, and the mole fraction of each.
 
         Args:
-            batch: `n` mixtures of the components with `k` slots for solvents.
+            batch: `n` mixtures of the components with `k` slots for solvents and `s` for salts.
 
         Returns:
-            `n x (k + 1) f`, int64: the species of each solvent, then of the salt; and their mole fractions,
+            `n x (k + s) f`, int64: the species of each solvent, then of each salt; and their mole fractions,
             of the same shape, 0 in slots that are not used, rows sum to 1.
         """
         mass = self.molar_mass.to(batch.weights)[batch.solvents]
         solvents = mole_fractions(batch.weights, mass)
-        moles = torch.cat([solvents, batch.molality[:, None] * solvent_kg(solvents, mass)], dim=1)
+        moles = torch.cat([solvents, batch.molality * solvent_kg(solvents, mass)], dim=1)
         components = _components(batch)
         amounts = (moles[..., None] * self.counts.to(moles)[components]).flatten(1)
         return self.parts[components].flatten(1), amounts / amounts.sum(1, keepdim=True)
@@ -127,7 +130,7 @@ class Speciation:
 
 
 def _components(batch: MixtureBatch) -> Tensor:
-    return torch.cat([batch.solvents, batch.salt[:, None]], dim=1)
+    return torch.cat([batch.solvents, batch.salts], dim=1)
 
 
 def _fragments(component: Component) -> dict[Component, int]:
@@ -140,8 +143,8 @@ def _fragments(component: Component) -> dict[Component, int]:
     return {Component.of(one): count[one] for one in order}
 
 
-def _pairs(species: Tensor, u: int) -> Tensor:
-    """Return the pairs of species that stand in one row of `species`, `n x k`, as `2 x p`, each once."""
-    present = torch.zeros(len(species), u).scatter_(1, species, 1.0)
+def _pairs(species: Tensor, may_stand: Tensor, u: int) -> Tensor:
+    """Return the pairs of species that may stand in one row of `species`, `n x k`, as `2 x p`, each once."""
+    present = torch.zeros(len(species), u).scatter_add_(1, species, may_stand.float())
     together = (present.T @ present).triu() > 0
     return together.nonzero().T

@@ -14,16 +14,27 @@ import torch
 
 from surrogates.batches import MixtureBatch
 from surrogates.errors import InputError, Problem
-from surrogates.mixture_cells import Slot, check_mixtures, read_salts, read_slot
+from surrogates.mixture_cells import (
+    Slot,
+    check_mixtures,
+    check_salt_fractions,
+    check_twice,
+    read_salt,
+    read_slot,
+)
 from surrogates.mixture_data import MixtureData, mixture_rows, tabulate
+from surrogates.mole_fractions import molalities, mole_fractions, weight_fractions
 from surrogates.molecules import Component, MoleculeTable
 from surrogates.quantities import Floats, check_units, conductivities, convert_target, numbers
 from surrogates.text_tables import Findings, TextTable, nearest, read_text, rename
 
 ROOM_TEMPERATURE_K = 298.15
 _KINDS = ("weight_fraction", "mole_fraction")
-_INPUTS = ("salt", "molality_mol_kg", "temperature_K")
+_SALT_KINDS = ("molality_mol_kg", "salt_mole_fraction")
+_INPUTS = ("salt", *_SALT_KINDS, "temperature_K")
 _NUMBERED = re.compile(rf"(solvent|molar_mass|{'|'.join(_KINDS)})_([1-9]\d*)")
+_NUMBERED_SALT = re.compile(rf"(salt|{'|'.join(_SALT_KINDS)})_([1-9]\d*)")
+_LIKE_SALT = re.compile(r"salt[ _]?\d*")
 _LIKE_TEMPERATURE = re.compile(r"(?i)temp|t([\W_]|$)")
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -35,6 +46,8 @@ class _Layout:
     Attributes:
         solvents: How many a row may have.
         kind: `weight_fraction` or `mole_fraction`.
+        salts: The columns of each salt that a row may have: of its name, and of its amount.
+        salt_kind: `molality_mol_kg` or `salt_mole_fraction`.
         measured: The column that the target is taken from; None of candidates.
         has_temperature: Whether there is a column for it.
         ignored: Columns that are passed over.
@@ -42,6 +55,8 @@ class _Layout:
 
     solvents: int
     kind: str
+    salts: tuple[tuple[str, str], ...]
+    salt_kind: str
     measured: str | None
     has_temperature: bool
     ignored: tuple[str, ...]
@@ -70,9 +85,11 @@ def read_mixtures(
     """Return the measured mixtures of a CSV or Parquet file.
 
     Its columns: `solvent_1`, `solvent_2`, ... and `salt`, SMILES or known names; `weight_fraction_1`, ... or
-    `mole_fraction_1`, ... among the solvents; `molality_mol_kg`; `temperature_K` (298.15 K if there is no
-    such column); `molar_mass_1`, ... [g/mol], needed for polymers only; and the target. Other columns are
-    passed over.
+    `mole_fraction_1`, ... among the solvents; `molality_mol_kg` or `salt_mole_fraction`, formula units over
+    those of all salts and the molecules of all solvents; `temperature_K` (298.15 K if there is no such
+    column); `molar_mass_1`, ... [g/mol], needed for polymers only; and the target. Several salts have their
+    columns numbered, `salt_1`, `molality_mol_kg_1`, ...; a row without a salt leaves its cells empty. Other
+    columns are passed over.
 
     Args:
         path: The file.
@@ -95,7 +112,7 @@ def measured_mixtures(
     Raises:
         InputError: With every bad header, unit and cell of the file.
     """
-    if target in _INPUTS or _NUMBERED.fullmatch(target):
+    if target in _INPUTS or _is_numbered(target):
         wrong = f'the target "{target}" is part of what the mixture is, nothing to learn'
         raise InputError(Problem(table.file, wrong, "Name the column of a measured property."))
     mixtures, measured = _read(table, target, columns, units)
@@ -134,8 +151,11 @@ def _read(
 
     slots = [read_slot(cells, i, layout.kind, units, found) for i in range(1, layout.solvents + 1)]
     check_mixtures(slots, cells.index, layout.kind, found)
-    salts = read_salts(cells["salt"], found)
-    molality = numbers(cells["molality_mol_kg"], units.get("molality_mol_kg"), found)
+    check_twice(slots, cells.index, "one solvent stands here twice", "Add up its fractions.", found)
+    salts = [read_salt(cells, salt, amount, units, found) for salt, amount in layout.salts]
+    check_twice(salts, cells.index, "one salt stands here twice", "Add up its amounts.", found)
+    if layout.salt_kind == "salt_mole_fraction":
+        check_salt_fractions(salts, [amount for _, amount in layout.salts], cells.index, found)
     temperature = np.full(len(cells), ROOM_TEMPERATURE_K)
     if layout.has_temperature:
         temperature = numbers(cells["temperature_K"], units.get("temperature_K"), found)
@@ -145,18 +165,19 @@ def _read(
         measured = convert_target(values, layout.measured, target)
     found.stop()
 
-    solvents, weights = _weights(slots, layout.kind)
-    molecules, batch = tabulate(
-        solvents, weights, [salt for salt in salts if salt is not None], molality, temperature
-    )
+    weights, molality = _amounts(slots, layout.kind, salts, layout.salt_kind)
+    molecules, batch = tabulate(*_present(slots, weights), *_present(salts, molality), temperature)
     rows = mixture_rows(molecules, batch, cells.index.to_numpy(), np.zeros(len(cells), dtype=bool))
     report = _report(table, cells, layout, target, units, slots, salts, rows)
     return Mixtures(molecules, batch, rows, report), measured
 
 
 def _is_ours(name: str, target: str | None) -> bool:
-    fixed = (*_INPUTS, target, *conductivities())
-    return name in fixed or _NUMBERED.fullmatch(name) is not None
+    return name in (*_INPUTS, target, *conductivities()) or _is_numbered(name)
+
+
+def _is_numbered(name: str) -> bool:
+    return bool(_NUMBERED.fullmatch(name) or _NUMBERED_SALT.fullmatch(name))
 
 
 def _layout(header: list[str], target: str | None, found: Findings) -> _Layout:
@@ -166,17 +187,17 @@ def _layout(header: list[str], target: str | None, found: Findings) -> _Layout:
     measured = None if target is None else _measured(header, target, found)
     slots = range(1, min(solvents, len(header)) + 1)
     needed = [f"{word}_{i}" for i in slots for word in ("solvent", kinds[0])]
-    needed += ["salt", "molality_mol_kg", *([measured] if measured else [])]
+    salts, salt_kind = _salts(header, found)
+    needed += [name for columns in salts for name in columns] + ([measured] if measured else [])
     optional = ["temperature_K", *(f"molar_mass_{i}" for i in slots)]
     if len(kinds) > 1:
         found.header("fractions are given by weight and by mole", "Remove the columns of one kind.")
         needed += [f"{kinds[1]}_{i}" for i in slots]
     ignored = [name for name in header if name not in (*needed, *optional)]
-    several = [name for name in ignored if re.fullmatch(r"salt_?\d+", name)]
-    if several:
+    for name in filter(_LIKE_SALT.fullmatch, ignored):
         found.header(
-            f"columns {', '.join(several)} name more than one salt",
-            "One salt a row can be read: call it salt.",
+            f'column "{name}" may hold a salt, but several salts are numbered as salt_1 and salt_2',
+            "Number salts and their amounts alike, or remove it.",
         )
     for name in needed:
         if name not in header:
@@ -188,7 +209,21 @@ def _layout(header: list[str], target: str | None, found: Findings) -> _Layout:
                 f'column "{name}" may hold the temperature, but is not called temperature_K',
                 "Map temperature_K to it in columns, or rename or remove it.",
             )
-    return _Layout(solvents, kinds[0], measured, "temperature_K" in header, tuple(ignored))
+    has_temperature = "temperature_K" in header
+    return _Layout(solvents, kinds[0], salts, salt_kind, measured, has_temperature, tuple(ignored))
+
+
+def _salts(header: list[str], found: Findings) -> tuple[tuple[tuple[str, str], ...], str]:
+    """Return the columns of each salt, and whether amounts are molalities or mole fractions."""
+    numbered = [match for name in header if (match := _NUMBERED_SALT.fullmatch(name))]
+    named = {*header, *(match[1] for match in numbered)}
+    kinds = [kind for kind in _SALT_KINDS if kind in named] or ["molality_mol_kg"]
+    if len(kinds) > 1:
+        found.header("salts are given by molality and by mole fraction", "Remove the columns of one kind.")
+    if not numbered:
+        return (("salt", kinds[0]),), kinds[0]
+    last = min(max(int(match[2]) for match in numbered), len(header))
+    return tuple((f"salt_{i}", f"{kinds[0]}_{i}") for i in range(1, last + 1)), kinds[0]
 
 
 def _measured(header: list[str], target: str, found: Findings) -> str:
@@ -203,18 +238,31 @@ def _measured(header: list[str], target: str, found: Findings) -> str:
     return others[0] if others else target
 
 
-def _weights(slots: Sequence[Slot], kind: str) -> tuple[list[list[Component]], list[list[float]]]:
-    """Return the solvents that are present in each row and their weight fractions, summing to 1."""
-    amounts = np.stack([slot.fractions for slot in slots], axis=1)
-    parts = list(zip(*(slot.components for slot in slots), strict=True))
+def _amounts(
+    slots: Sequence[Slot], kind: str, salts: Sequence[Slot], salt_kind: str
+) -> tuple[Floats, Floats]:
+    """Return weight fractions of the solvents, `n x k`, rows summing to 1, and molalities, `n x s`."""
+    given, of_salts = (
+        torch.tensor(np.stack([slot.amounts for slot in some], axis=1)) for some in (slots, salts)
+    )
+    masses = [[part.molar_mass if part else 1.0 for part in slot.components] for slot in slots]
+    molar_mass = torch.tensor(masses, dtype=torch.float64).T
+    weights = given / given.sum(1, keepdim=True)
     if kind == "mole_fraction":
-        amounts = amounts * [[part.molar_mass if part else 0.0 for part in row] for row in parts]
-    weights: Floats = amounts / amounts.sum(1, keepdims=True)
-    solvents = [
-        [part for part, weight in zip(*row, strict=True) if part is not None and weight > 0]
-        for row in zip(parts, weights, strict=True)
+        weights = weight_fractions(given, molar_mass)
+    if salt_kind == "salt_mole_fraction":
+        left = 1 - of_salts.sum(1, keepdim=True)
+        of_salts = molalities(of_salts, left * mole_fractions(weights, molar_mass), molar_mass)
+    return weights.numpy(), of_salts.numpy()
+
+
+def _present(slots: Sequence[Slot], amounts: Floats) -> tuple[list[list[Component]], list[list[float]]]:
+    """Return what is present in each row, and how much of it."""
+    components = [
+        [part for part, amount in zip(parts, row, strict=True) if part is not None and amount > 0]
+        for parts, row in zip(zip(*(slot.components for slot in slots), strict=True), amounts, strict=True)
     ]
-    return solvents, [[float(weight) for weight in row if weight > 0] for row in weights]
+    return components, [[float(amount) for amount in row if amount > 0] for row in amounts]
 
 
 def _report(
@@ -224,16 +272,16 @@ def _report(
     target: str | None,
     units: Mapping[str, str],
     slots: Sequence[Slot],
-    salts: Sequence[Component | None],
+    salts: Sequence[Slot],
     rows: pd.DataFrame,
 ) -> tuple[str, ...]:
-    total = np.sum([slot.fractions for slot in slots], axis=0)
+    total = np.sum([slot.amounts for slot in slots], axis=0)
+    counts = np.sum([slot.amounts > 0 for slot in salts], axis=0)
     scaled = int((np.abs(total - 1) > 1e-9).sum())
-    parts = {f"solvent_{i}": slot.components for i, slot in enumerate(slots, 1)} | {"salt": salts}
     read = {
         text: part.smiles
-        for column, components in parts.items()
-        for text, part in zip(cells[column], components, strict=True)
+        for slot in (*slots, *salts)
+        for text, part in zip(cells[slot.column], slot.components, strict=True)
         if part is not None and text != part.smiles
     }
     lines = [table.report()]
@@ -242,6 +290,11 @@ def _report(
     lines += [f"{len(cells)} rows: {name} converted from {unit}" for name, unit in units.items()]
     if layout.kind == "mole_fraction":
         lines.append(f"{len(cells)} rows: weight fractions computed from mole fractions and molar masses")
+    if layout.salt_kind == "salt_mole_fraction":
+        lines.append(f"{len(cells)} rows: molalities computed from mole fractions of salts, as formula units")
+    for several, words in ((counts == 0, "no salt"), (counts > 1, "more than one salt")):
+        if several.any():
+            lines.append(f"{int(several.sum())} rows: {words}")
     if scaled:
         lines.append(f"{scaled} rows: fractions divided by their sum, which differs from 1 by at most 0.001")
     if not layout.has_temperature:

@@ -74,11 +74,12 @@ class Teacher:
 
 
 def _inputs(features: Tensor, batch: MixtureBatch, width: int) -> NDArray[np.float64]:
-    """Return the first principal components, chain length and kind of solvents and salt, and conditions."""
+    """Return the first principal components, chain length and kind of solvents and salts, and conditions."""
     used = torch.cat([features[:, :-2][:, :width], features[:, -2:]], dim=1).double()
     solvents = (batch.fractions().double()[..., None] * used[batch.solvents]).sum(1)
-    conditions = torch.stack([batch.molality, batch.temperature_K], dim=1).double()
-    return torch.cat([solvents, used[batch.salt], conditions], dim=1).numpy()
+    salts = (batch.salt_shares().double()[..., None] * used[batch.salts]).sum(1)
+    conditions = torch.stack([batch.molality.sum(1), batch.temperature_K], dim=1).double()
+    return torch.cat([solvents, salts, conditions], dim=1).numpy()
 
 
 def nearby_mixtures(batch: MixtureBatch, number: int, seed: int) -> MixtureBatch:
@@ -88,7 +89,7 @@ def nearby_mixtures(batch: MixtureBatch, number: int, seed: int) -> MixtureBatch
     temperature; half have their solvents' fractions drawn anew.
 
     Args:
-        batch: `n` mixtures to start from.
+        batch: `n` mixtures of one salt each to start from.
         number: How many are returned.
         seed: Of the draw.
     """
@@ -98,18 +99,18 @@ def nearby_mixtures(batch: MixtureBatch, number: int, seed: int) -> MixtureBatch
         return torch.rand(number, generator=generator, dtype=torch.float64)
 
     one, other = (torch.randint(len(batch), (number,), generator=generator) for _ in range(2))
-    change, redraw = draw(), draw()
+    change, redraw = draw()[:, None], draw()[:, None]
     moved = batch.molality[one] * torch.exp(
-        _MOLALITY_SPREAD * torch.randn(number, generator=generator, dtype=torch.float64)
+        _MOLALITY_SPREAD * torch.randn(number, 1, generator=generator, dtype=torch.float64)
     )
     molality = torch.where(change < 0.4, moved, batch.molality[one])
-    salt = torch.where((change >= 0.4) & (change < 0.7), batch.salt[other], batch.salt[one])
+    salts = torch.where((change >= 0.4) & (change < 0.7), batch.salts[other], batch.salts[one])
     swaps = change >= 0.7
     molality = torch.where(swaps, batch.molality[other], molality)
-    temperature = torch.where(swaps, batch.temperature_K[other], batch.temperature_K[one])
+    temperature = torch.where(swaps[:, 0], batch.temperature_K[other], batch.temperature_K[one])
     fractions = batch.fractions()[one]
     uniform = torch.rand(fractions.shape, generator=generator, dtype=torch.float64).clamp_min(1e-12)
     drawn = -uniform.log() * (fractions > 0)  # exponentials over their sum are uniform on the simplex
     drawn = drawn / drawn.sum(-1, keepdim=True)
-    weights = torch.where(redraw[:, None] < 0.5, drawn, fractions)
-    return MixtureBatch(batch.solvents[one], weights, salt, molality, temperature)
+    weights = torch.where(redraw < 0.5, drawn, fractions)
+    return MixtureBatch(batch.solvents[one], weights, salts, molality, temperature)

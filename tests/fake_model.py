@@ -36,10 +36,10 @@ class FakePredictor:
         if isinstance(batch, MixtureProduct):
             batch = batch.expand()
         solvent = (batch.weights * self.log_molar_mass[batch.solvents]).sum(-1)
-        salt = self.log_molar_mass[batch.salt]
-        mean = torch.sin(7 * solvent) - 0.5 * salt - 0.25 * batch.molality
+        salt = self.log_molar_mass[batch.salts[:, 0]]
+        mean = torch.sin(7 * solvent) - 0.5 * salt - 0.25 * batch.molality[:, 0]
         return Prediction(
-            mean=mean.masked_fill(batch.molality > self.broken, float("nan")),
+            mean=mean.masked_fill(batch.molality[:, 0] > self.broken, float("nan")),
             epistemic=(solvent - 2) ** 2 + 0.01,
             aleatoric=torch.full_like(mean, 0.04),
             in_domain=solvent < 2,

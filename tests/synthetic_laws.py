@@ -35,12 +35,12 @@ def vft_data(mixtures: int = 15, seed: int = 0) -> MixtureData:
     table, batch = tabulate(
         [pair for pair in pairs for _ in TEMPERATURES_K],
         [[share, 1 - share] for share in first for _ in TEMPERATURES_K],
-        [SALTS[(i + salt) % 2] for i in range(mixtures) for _ in TEMPERATURES_K],
-        molality.repeat(each),
+        [[SALTS[(i + salt) % 2]] for i in range(mixtures) for _ in TEMPERATURES_K],
+        molality.repeat(each)[:, None].tolist(),
         list(TEMPERATURES_K) * mixtures,
     )
     carbonate = (batch.fractions() * (batch.solvents == table.index()[SOLVENTS[0]])).sum(1)
-    target = -0.5 - (100 + 200 * carbonate + 50 * batch.molality) / (batch.temperature_K - 150)
+    target = -0.5 - (100 + 200 * carbonate + 50 * batch.molality[:, 0]) / (batch.temperature_K - 150)
     n = len(target)
     frame = mixture_rows(table, batch, range(2, n + 2), np.zeros(n, dtype=bool))
     return MixtureData(table, batch, target, TARGET, frame, "mixtures.csv", "", ())

@@ -34,12 +34,12 @@ def synthetic_data(n: int = 60, seed: int = 0) -> MixtureData:
     table, batch = tabulate(
         solvents,
         [[0.9 * share, 0.9 * (1 - share)] for share in first],
-        [SALTS[i] for i in salt],
-        molality,
+        [[SALTS[i]] for i in salt],
+        molality[:, None].tolist(),
         [298.15] * n,
     )
     carbonate = (batch.fractions() * (batch.solvents == table.index()[SOLVENTS[0]])).sum(1)
-    target = batch.molality - 2 * carbonate - 0.5 * (batch.salt == table.index()[SALTS[1]])
+    target = batch.molality[:, 0] - 2 * carbonate - 0.5 * (batch.salts[:, 0] == table.index()[SALTS[1]])
     frame = mixture_rows(table, batch, range(2, n + 2), np.zeros(n, dtype=bool))
     return MixtureData(table, batch, target, "y", frame, "mixtures.csv", "", ())
 

@@ -47,7 +47,7 @@ def _solvents(data: MixtureData, row: int) -> dict[str, float]:
 
 
 def _salt(data: MixtureData, row: int) -> str:
-    return data.table.components[int(data.batch.salt[row])].smiles
+    return data.table.components[int(data.batch.salts[row, 0])].smiles
 
 
 def test_the_target_is_log10_of_the_mended_conductivity(small: MixtureData) -> None:
@@ -67,7 +67,7 @@ def test_ratios_by_weight_volume_and_mole_become_weights(small: MixtureData) -> 
 
 
 def test_salt_per_litre_becomes_salt_per_kilogram_of_solvent(small: MixtureData) -> None:
-    assert small.batch.molality[[0, 4, 5]].tolist() == [1, 1.4, 0.5]
+    assert small.batch.molality[[0, 4, 5], 0].tolist() == [1, 1.4, 0.5]
     assert float(small.batch.molality[1]) == pytest.approx(1 / ((1.32 + 1.063) / 2))  # equal volumes
     weights = _solvents(small, 2)
     litres = weights[resolve("PC")] / 1.20 + weights[resolve("DMC")] / 1.063
@@ -156,9 +156,9 @@ def test_suspects_are_far_below_what_the_same_laboratory_measured_again(publishe
                 tuple(sorted((s, round(w, 2)) for s, w in zip(*one, strict=True) if w > 0))
                 for one in zip(batch.solvents.tolist(), batch.weights.tolist(), strict=True)
             ],
-            "salt": batch.salt.numpy(),
+            "salt": batch.salts[:, 0].numpy(),
             "kelvin": batch.temperature_K.numpy().round(),
-            "molality": batch.molality.numpy(),
+            "molality": batch.molality[:, 0].numpy(),
             "log10": published.target.numpy(),
         }
     ).assign(suspect=rows["suspect"])

@@ -130,7 +130,7 @@ def test_the_order_of_the_molecules_in_the_table_does_not_matter() -> None:
     components = DATA.table.components
     turned = Speciation.of(components[::-1])
     last = len(components) - 1
-    batch = replace(DATA.batch, solvents=last - DATA.batch.solvents, salt=last - DATA.batch.salt)
+    batch = replace(DATA.batch, solvents=last - DATA.batch.solvents, salts=last - DATA.batch.salts)
     table = table_in_double(turned.table)
     said = network()(table, atom_features(table).double(), species_facts(table).double(), turned.split(batch))
     torch.testing.assert_close(said, network()(TABLE, ATOMS, FACTS, BATCH))

@@ -51,7 +51,7 @@ def test_mole_fractions_become_weights_and_molality(small: MixtureData) -> None:
     for row in (1, 2, 3):
         assert _solvents(small, row) == pytest.approx({name: mass / total for name, mass in grams.items()})
         assert float(small.batch.molality[row]) == pytest.approx(0.1 / (total / 1000))
-    salts = [small.table.components[i].smiles for i in small.batch.salt.tolist()]
+    salts = [small.table.components[i].smiles for i in small.batch.salts[:, 0].tolist()]
     assert salts == [resolve(name) for name in ("LiPF6", "LiTFSI", "LiTFSI", "LiTFSI", "LiPF6")]
     assert small.batch.temperature_K.tolist() == [243.15, 253.15, 253.15, 263.15, 243.15]
 

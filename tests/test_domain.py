@@ -26,7 +26,7 @@ def _bound(
     solvents: list[Component], salt: Component, molality: float = 1.0, temperature_K: float = 298.15
 ) -> tuple[BoundDomain, MixtureBatch]:
     table, batch = tabulate(
-        [solvents], [[1 / len(solvents)] * len(solvents)], [salt], [molality], [temperature_K]
+        [solvents], [[1 / len(solvents)] * len(solvents)], [[salt]], [[molality]], [temperature_K]
     )
     return DOMAIN.bind(table, FEATURES), batch
 
@@ -51,7 +51,7 @@ def test_an_unseen_salt_trips_it_however_near() -> None:
     assert not bound.holds(batch)
     patient = replace(DOMAIN, threshold=float("inf")).bind(DATA.table, FEATURES)
     assert patient.holds(DATA.batch).all()
-    solvent_as_salt = replace(DATA.batch, salt=DATA.batch.solvents[:, 0])
+    solvent_as_salt = replace(DATA.batch, salts=DATA.batch.solvents[:, :1])
     assert not patient.holds(solvent_as_salt).any()
 
 
@@ -98,7 +98,7 @@ def test_the_threshold_keeps_95_of_100_held_out_mixtures() -> None:
 
 def test_rows_that_differ_in_molality_only_do_not_make_it_a_point() -> None:
     one = DATA.batch[torch.zeros(20, dtype=torch.int64)]
-    varied = replace(one, molality=torch.linspace(0.5, 1.5, 20, dtype=torch.float64))
+    varied = replace(one, molality=torch.linspace(0.5, 1.5, 20, dtype=torch.float64)[:, None])
     domain = Domain.fit(DATA.table, FEATURES, varied, torch.arange(20) % 4 == 0)
     assert domain.threshold == 0.1
     assert domain.bind(DATA.table, FEATURES).holds(varied).all()
@@ -110,14 +110,14 @@ def test_without_held_out_rows_nothing_is_too_far() -> None:
 
 
 def test_a_known_salt_in_anothers_solvent_is_as_far_as_the_salts_are() -> None:
-    own = DATA.batch.salt == DATA.batch.salt[0]
+    own = DATA.batch.salts[:, 0] == DATA.batch.salts[0, 0]
     with_own = own == (DATA.batch.solvents == DATA.table.index()[SOLVENTS[0]]).any(1)
     chosen = DATA.batch[with_own]  # one salt always with EC, the other never
     domain = Domain.fit(DATA.table, FEATURES, chosen, torch.zeros(len(chosen), dtype=torch.bool))
     bound = replace(domain, threshold=0.1).bind(DATA.table, FEATURES)
-    salts = chosen.salt.unique()
+    salts = chosen.salts.unique()
     apart = (FEATURES.of(DATA.table)[salts] * domain.salt_scale).diff(dim=0).norm()
-    swapped = replace(chosen, salt=salts.sum() - chosen.salt)
+    swapped = replace(chosen, salts=salts.sum() - chosen.salts)
     assert (bound.distance(swapped) > 0.1).all()
     assert (bound.distance(swapped) <= apart + 1e-3).all()
     product = MixtureProduct(
@@ -131,7 +131,7 @@ def test_a_known_salt_in_anothers_solvent_is_as_far_as_the_salts_are() -> None:
     )
     in_domain = bound.holds_product(product)
     assert torch.equal(in_domain, bound.holds(product.expand()))
-    assert torch.equal(in_domain.reshape(-1, 2), chosen.salt[:, None] == salts)
+    assert torch.equal(in_domain.reshape(-1, 2), chosen.salts == salts)
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 60), (7, 41), (5, 5)])
@@ -146,14 +146,14 @@ def test_a_product_is_judged_as_its_rows_are(start: int, stop: int) -> None:
             [Component.of("C" * 12)],
         ],
         [[0.4, 0.6], [0.5, 0.5], [1.0], [0.1, 0.9], [1.0], [1.0]],
-        [*SALTS, CHLORIDE, *SALTS, CHLORIDE],
-        [1.0] * 6,
+        [[salt] for salt in (*SALTS, CHLORIDE)] * 2,
+        [[1.0]] * 6,
         [298.15] * 6,
     )
     product = MixtureProduct(
         solvents.solvents,
         solvents.weights,
-        salt=solvents.salt.repeat(2)[:10],
+        salt=solvents.salts[:, 0].repeat(2)[:10],
         molality=torch.linspace(0.1, 2.2, 10, dtype=torch.float64),
         temperature_K=torch.tensor([298.15] * 9 + [310.0], dtype=torch.float64),
         start=start,

@@ -80,7 +80,7 @@ def test_the_numbers_are_in_the_targets_unit(factor: float, shift: float, taught
 
 def test_members_differ_more_on_molecules_that_nobody_measured() -> None:
     strange = [Component.of(smiles) for smiles in ("CCCCCCCCS(=O)(=O)CC", "Clc1ccccc1Cl", "CN1CCN(C)C1=O")]
-    table, batch = tabulate([[s] for s in strange], [[0.9]] * 3, [SALTS[0]] * 3, [1.0] * 3, [298.15] * 3)
+    table, batch = tabulate([[s] for s in strange], [[0.9]] * 3, [[SALTS[0]]] * 3, [[1.0]] * 3, [298.15] * 3)
     training = TrainingSettings(epochs=40, batch_size=16, learning_rate=0.01)
     model = _fit(replace(SETTINGS, members=4, training=training))
     assert model.bind(table).predict(batch).epistemic.mean() > 2 * _says(model).epistemic.mean()
@@ -90,11 +90,11 @@ def test_a_molecule_of_the_table_that_no_mixture_holds_changes_nothing() -> None
     wider, batch = tabulate(
         [[SOLVENTS[0]], [SOLVENTS[1]], [Component.of("c1ccccc1")]],
         [[1.0]] * 3,
-        [SALTS[0]] * 3,
-        [1.0] * 3,
+        [[SALTS[0]]] * 3,
+        [[1.0]] * 3,
         [298.15] * 3,
     )
-    narrow, same = tabulate([[SOLVENTS[1]]], [[1.0]], [SALTS[0]], [1.0], [298.15])
+    narrow, same = tabulate([[SOLVENTS[1]]], [[1.0]], [[SALTS[0]]], [[1.0]], [298.15])
     model = small_ensemble()
     one, two = model.bind(wider).predict(batch[1:2]), model.bind(narrow).predict(same)
     for part in PARTS:

@@ -48,7 +48,7 @@ def test_a_product_is_predicted_as_its_rows_are(start: int, stop: int) -> None:
     product = MixtureProduct(
         DATA.batch.solvents,
         DATA.batch.weights,
-        salt=DATA.batch.salt[:40],
+        salt=DATA.batch.salts[:40, 0],
         molality=torch.linspace(0.1, 3, 40, dtype=torch.float64),
         temperature_K=torch.full((40,), 298.15, dtype=torch.float64),
         start=start,

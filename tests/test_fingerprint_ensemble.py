@@ -53,7 +53,7 @@ def test_it_reads_fingerprints_and_fractions_of_solvents_cation_and_anion() -> N
     assert torch.equal(model.fingerprints, bits)
     smiles = [component.smiles for component in speciation.table.components]
     x = speciation.split(batch.to(torch.float32)).x[0]
-    salt = DATA.table.components[int(batch.salt)].smiles.split(".")
+    salt = DATA.table.components[int(batch.salts)].smiles.split(".")
     species = [DATA.table.components[i].smiles for i in batch.solvents[0].tolist()]
     species += sorted(salt, key=lambda ion: "+" not in ion)
     columns = [torch.cat([bits[smiles.index(one)], x[smiles.index(one)][None]]) for one in species]

@@ -30,17 +30,17 @@ def _data(n: int = 60) -> MixtureData:
     solvents = [[SOLVENTS[i] for i in rng.permutation(4)[:2]] for _ in range(n)]
     first, molality, temperature = rng.uniform(0, 1, n), rng.uniform(0, 2, n), rng.uniform(280, 320, n)
     weights = [[share, 1 - share] for share in first]
-    salts = [SALTS[i] for i in rng.integers(0, 2, n)]
-    table, batch = tabulate(solvents, weights, salts, molality, temperature)
+    salts = [[SALTS[i]] for i in rng.integers(0, 2, n)]
+    table, batch = tabulate(solvents, weights, salts, molality[:, None].tolist(), temperature)
     frame = mixture_rows(table, batch, range(2, n + 2), np.zeros(n, dtype=bool))
     carbonate = (batch.weights * (batch.solvents == table.index()[SOLVENTS[0]])).sum(1)
-    target = 2 * batch.molality + 0.1 * batch.temperature_K - 3 * carbonate
+    target = 2 * batch.molality[:, 0] + 0.1 * batch.temperature_K - 3 * carbonate
     return MixtureData(table, batch, target, "y", frame, "mixtures.csv", "", ())
 
 
 def test_inputs_worked_by_hand() -> None:
     chain = Component("C[O]", 1e4)
-    table, batch = tabulate([[SOLVENTS[1], chain]], [[0.2, 0.6]], [SALTS[1]], [1.5], [310.0])
+    table, batch = tabulate([[SOLVENTS[1], chain]], [[0.2, 0.6]], [[SALTS[1]]], [[1.5]], [310.0])
     inputs = mixture_inputs(table, batch)
     assert inputs.shape == (1, 2 * WIDTH + 3)
     atoms = descriptor_names().index("HeavyAtomCount")
@@ -66,13 +66,13 @@ def test_neither_order_nor_the_sum_of_the_weights_matters(
     shuffled = random.sample(parts, len(parts))
     rows = [parts, [(solvent, factor * weight) for solvent, weight in shuffled]]
     solvents, weights = [[s for s, _ in row] for row in rows], [[w for _, w in row] for row in rows]
-    one, two = mixture_inputs(*tabulate(solvents, weights, [SALTS[0]] * 2, [1.0] * 2, [298.15] * 2))
+    one, two = mixture_inputs(*tabulate(solvents, weights, [[SALTS[0]]] * 2, [[1.0]] * 2, [298.15] * 2))
     assert two == pytest.approx(one, rel=1e-9, abs=1e-9)
 
 
 def test_a_mixture_of_one_solvent_twice_is_that_solvent() -> None:
     table, batch = tabulate(
-        [[SOLVENTS[0]] * 2, SOLVENTS[:1]], [[0.3, 0.7], [1.0]], SALTS[:1] * 2, [1, 1], [298, 298]
+        [[SOLVENTS[0]] * 2, SOLVENTS[:1]], [[0.3, 0.7], [1.0]], [SALTS[:1]] * 2, [[1], [1]], [298, 298]
     )
     one, two = mixture_inputs(table, batch)
     assert one == pytest.approx(two)

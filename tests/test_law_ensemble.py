@@ -124,7 +124,9 @@ def test_every_law_can_be_fitted(law: str) -> None:
 
 def test_molecules_that_nobody_measured_can_be_asked_for() -> None:
     strange = [Component.of("Clc1ccccc1Cl"), Component.of("CC[n+]1ccn(C)c1.F[B-](F)(F)F")]
-    table, batch = tabulate([[one] for one in strange], [[1.0]] * 2, SALTS, [1.0] * 2, [298.15] * 2)
+    table, batch = tabulate(
+        [[one] for one in strange], [[1.0]] * 2, [[s] for s in SALTS], [[1.0]] * 2, [298.15] * 2
+    )
     said = small_law_ensemble().bind(table).predict(batch)
     assert said.mean.isfinite().all()
     assert said.mean[0] != said.mean[1]
@@ -137,8 +139,8 @@ def test_salts_of_any_ions_and_ionic_liquids_are_fitted() -> None:
     table, batch = tabulate(
         [[liquid, SOLVENTS[0]]] * 30,
         [[0.02 * (i + 1), 1 - 0.02 * (i + 1)] for i in range(30)],
-        [odd[i % 3] for i in range(30)],
-        [1.0] * 30,
+        [[odd[i % 3]] for i in range(30)],
+        [[1.0]] * 30,
         [250.0 + 3 * i for i in range(30)],
     )
     frame = mixture_rows(table, batch, range(30), torch.zeros(30, dtype=torch.bool).numpy())

@@ -40,8 +40,8 @@ def by_hand(predictor: LawPredictor, batch: MixtureBatch, member: int, n: int, l
     for place, mass in zip(batch.solvents[n].tolist(), grams, strict=True):
         one = components[place]
         moles[one.smiles] = moles.get(one.smiles, 0.0) + 1000 * mass / one.molar_mass  # in a kg
-    for ion in components[int(batch.salt[n])].smiles.split("."):
-        moles[ion] = moles.get(ion, 0.0) + float(batch.molality[n])
+    for ion in components[int(batch.salts[n, 0])].smiles.split("."):
+        moles[ion] = moles.get(ion, 0.0) + float(batch.molality[n, 0])
     total = sum(moles.values())
     names = [component.smiles for component in predictor.speciation.table.components]
     x = {names.index(name): amount / total for name, amount in moles.items()}
@@ -104,7 +104,7 @@ def test_a_product_is_predicted_as_its_rows_are(start: int, stop: int) -> None:
     product_of = MixtureProduct(
         DATA.batch.solvents[::2],
         DATA.batch.weights[::2],
-        salt=DATA.batch.salt[:20],
+        salt=DATA.batch.salts[:20, 0],
         molality=torch.linspace(0.1, 3, 20, dtype=torch.float64),
         temperature_K=torch.linspace(240, 340, 20, dtype=torch.float64),
         start=start,
@@ -157,7 +157,7 @@ def test_in_float64_the_numbers_are_the_same_and_in_float64() -> None:
 
 
 def test_a_molecule_of_the_table_that_no_mixture_holds_changes_nothing() -> None:
-    at = ([SALTS[0]], [1.0], [280.0])
+    at = ([[SALTS[0]]], [[1.0]], [280.0])
     narrow, one = tabulate([[SOLVENTS[1]]], [[1.0]], *at)
     wide, two = tabulate(
         [[SOLVENTS[0], SOLVENTS[3]], [SOLVENTS[1]]], [[0.5, 0.5], [1.0]], *(2 * part for part in at)

@@ -24,18 +24,18 @@ mixtures = st.lists(
 def test_every_row_can_be_read_back(rows: list[dict[Component, float]]) -> None:
     n = len(rows)
     weights = [list(row.values()) for row in rows]
-    table, batch = tabulate([list(row) for row in rows], weights, [SALT] * n, [1.0] * n, [298.15] * n)
+    table, batch = tabulate([list(row) for row in rows], weights, [[SALT]] * n, [[1.0]] * n, [298.15] * n)
     for r, row in enumerate(rows):
         parts = zip(batch.solvents[r].tolist(), batch.weights[r].tolist(), strict=True)
         assert {table.components[i]: weight for i, weight in parts if weight > 0} == row
-        assert table.components[int(batch.salt[r])] == SALT
+        assert table.components[int(batch.salts[r, 0])] == SALT
 
 
 def _rows(
     solvents: list[list[Component]], weights: list[list[float]], temperature: list[float]
 ) -> dict[str, list[object]]:
     n = len(solvents)
-    table, batch = tabulate(solvents, weights, [SALT] * n, [1.0] * n, temperature)
+    table, batch = tabulate(solvents, weights, [[SALT]] * n, [[1.0]] * n, temperature)
     frame = mixture_rows(table, batch, range(2, n + 2), np.zeros(n, dtype=bool))
     return frame[["mixture", "repeat"]].to_dict("list")
 

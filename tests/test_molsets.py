@@ -120,7 +120,9 @@ def test_members_of_any_convolution_are_a_loop_over_networks(name: ConvolutionNa
 
 def test_a_mixture_is_the_sum_of_solvents_and_conditions() -> None:
     mixed = NETWORK.mix(EMBEDDING, BATCH)
-    conditions = NETWORK.mix_conditions(EMBEDDING, BATCH.salt, BATCH.molality, BATCH.temperature_K)
+    conditions = NETWORK.mix_conditions(
+        EMBEDDING, BATCH.salts[:, 0], BATCH.molality[:, 0], BATCH.temperature_K
+    )
     _close(mixed, NETWORK.mix_solvents(EMBEDDING, BATCH.solvents, BATCH.weights) + conditions)
     mean, variance = NETWORK.head(mixed)
     whole = NETWORK(DATA.table, GIVEN, BATCH)
@@ -143,11 +145,11 @@ def test_a_temperature_that_never_varied_is_switched_off() -> None:
 
 def test_molality_and_salt_matter() -> None:
     assert (_mean(replace(BATCH, molality=2 * BATCH.molality)) - _mean(BATCH)).abs().max() > 1e-3
-    assert (_mean(replace(BATCH, salt=BATCH.salt.flip(0))) - _mean(BATCH)).abs().max() > 1e-3
+    assert (_mean(replace(BATCH, salts=BATCH.salts.flip(0))) - _mean(BATCH)).abs().max() > 1e-3
 
 
 def test_a_mixture_without_salt_has_a_value() -> None:
-    assert _mean(replace(BATCH, molality=torch.zeros(60))).isfinite().all()
+    assert _mean(replace(BATCH, molality=torch.zeros(60, 1))).isfinite().all()
 
 
 def test_inputs_are_standardised_on_the_training_mixtures() -> None:

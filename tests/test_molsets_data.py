@@ -37,7 +37,7 @@ def test_rows_keep_order_weights_and_masses(small: MixtureData) -> None:
     batch, table = small.batch, small.table
     assert batch.weights.tolist() == [[0.5, 0.4], [0.9, 0.0], [0.4, 0.5], [0.9, 0.0]]
     assert [table.components[i].molar_mass for i in batch.solvents[:, 0].tolist()] == [88, 5000, 90, 90000]
-    assert batch.molality.tolist() == [1, 12, 1, 12]
+    assert batch.molality[:, 0].tolist() == [1, 12, 1, 12]
     assert batch.temperature_K.tolist() == [298.15] * 4
 
 
@@ -48,7 +48,7 @@ def test_target_is_the_fit_at_298_kelvin(small: MixtureData) -> None:
 
 def test_one_molecule_has_one_name(small: MixtureData) -> None:
     smiles = [component.smiles for component in small.table.components]
-    assert [smiles[i] for i in small.batch.salt.tolist()] == [
+    assert [smiles[i] for i in small.batch.salts[:, 0].tolist()] == [
         resolve(name) for name in ("LiPF6", "LiClO4", "LiPF6", "LiClO4")
     ]
     assert small.batch.solvents[0].tolist() == small.batch.solvents[2].flip(0).tolist()

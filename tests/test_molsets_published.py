@@ -39,7 +39,8 @@ MOLALITY = (1.0, 0.5, 2.0, 1.0, 12.0)
 
 def _mixtures() -> tuple[MoleculeTable, MixtureBatch]:
     components = [[Component.of(smiles) for smiles in row] for row in SOLVENTS]
-    return tabulate(components, WEIGHTS, [Component.of(s) for s in SALTS], MOLALITY, [298.15] * len(SALTS))
+    salts, molality = [[Component.of(s)] for s in SALTS], [[m] for m in MOLALITY]
+    return tabulate(components, WEIGHTS, salts, molality, [298.15] * len(SALTS))
 
 
 def _network(name: ConvolutionName = "GraphConv") -> PublishedMolSets:
@@ -98,7 +99,8 @@ def test_gives_the_published_prediction_of_all_candidates(reference_dir: Path) -
         ("prediction_w_saltscaled", solvent_share),
     ):
         weights = [[share / 2, share / 2] for share in shares]
-        table, batch = tabulate(solvents, weights, salts, [1.0] * len(frame), [298.15] * len(frame))
+        n = len(frame)
+        table, batch = tabulate(solvents, weights, [[s] for s in salts], [[1.0]] * n, [298.15] * n)
         _assert_published(network.predict(table, batch), frame[column].to_list())
 
 
@@ -141,7 +143,7 @@ def test_has_the_published_size() -> None:
 def test_order_of_solvents_does_not_matter(order: list[int]) -> None:
     table, batch = _mixtures()
     shuffled = MixtureBatch(
-        batch.solvents[:, order], batch.weights[:, order], batch.salt, batch.molality, batch.temperature_K
+        batch.solvents[:, order], batch.weights[:, order], batch.salts, batch.molality, batch.temperature_K
     )
     network = _network()
     torch.testing.assert_close(network.predict(table, shuffled), network.predict(table, batch))
@@ -154,7 +156,7 @@ def test_unused_slots_change_nothing(molecule: int, slots: int) -> None:
     padded = MixtureBatch(
         torch.cat([batch.solvents, torch.full((n, slots), molecule)], dim=1),
         torch.cat([batch.weights, torch.zeros(n, slots)], dim=1),
-        batch.salt,
+        batch.salts,
         batch.molality,
         batch.temperature_K,
     )
@@ -179,8 +181,8 @@ def test_order_of_atoms_and_of_the_table_does_not_matter() -> None:
             MixtureBatch(
                 solvents=torch.tensor([solvents]),
                 weights=torch.tensor([[0.3, 0.5]]),
-                salt=torch.tensor([salt]),
-                molality=torch.ones(1),
+                salts=torch.tensor([[salt]]),
+                molality=torch.ones(1, 1),
                 temperature_K=torch.tensor([298.15]),
             ),
         )

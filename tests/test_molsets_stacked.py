@@ -43,8 +43,8 @@ def _batch(n: int, slots: int = 3, seed: int = 0) -> MixtureBatch:
     return MixtureBatch(
         solvents=torch.randint(MOLECULES, (n, slots), generator=generator),
         weights=weights,
-        salt=torch.randint(MOLECULES, (n,), generator=generator),
-        molality=3 * torch.rand(n, generator=generator),
+        salts=torch.randint(MOLECULES, (n, 1), generator=generator),
+        molality=3 * torch.rand(n, 1, generator=generator),
         temperature_K=250 + 100 * torch.rand(n, generator=generator),
     )
 
@@ -52,7 +52,13 @@ def _batch(n: int, slots: int = 3, seed: int = 0) -> MixtureBatch:
 def _product(mixtures: int, conditions: int, start: int, stop: int) -> MixtureProduct:
     above, below = _batch(mixtures), _batch(conditions, seed=1)
     return MixtureProduct(
-        above.solvents, above.weights, below.salt, below.molality, below.temperature_K, start, stop
+        above.solvents,
+        above.weights,
+        below.salts[:, 0],
+        below.molality[:, 0],
+        below.temperature_K,
+        start,
+        stop,
     )
 
 

@@ -108,8 +108,8 @@ def test_a_range_holds_what_describe_says(space: MixtureSpace, data: st.DataObje
         smiles = [components[row].smiles for row in batch.solvents[:, slot].tolist()]
         stated = frame[f"solvent_{slot + 1}_smiles"].tolist()
         assert all(a == b for a, b, f in zip(smiles, stated, fraction, strict=True) if f > 0)
-    assert [components[row].smiles for row in batch.salt.tolist()] == frame["salt_smiles"].tolist()
-    assert batch.molality.tolist() == frame["molality_mol_kg"].tolist()
+    assert [components[row].smiles for row in batch.salts[:, 0].tolist()] == frame["salt_smiles"].tolist()
+    assert batch.molality[:, 0].tolist() == frame["molality_mol_kg"].tolist()
     assert batch.temperature_K.tolist() == pytest.approx(frame["temperature_K"].tolist())
     assert torch.allclose(batch.weights.sum(-1), torch.ones(stop - start))
 

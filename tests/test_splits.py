@@ -37,7 +37,7 @@ POLYMERS = [Component("[Cu]OCC[Au]", mass) for mass in (1e3, 1e5)]
 def _data(rows: list[list[Component]]) -> MixtureData:
     n = len(rows)
     weights = [[1 / len(row)] * len(row) for row in rows]
-    table, batch = tabulate(rows, weights, [SALT] * n, [1.0] * n, [298.15] * n)
+    table, batch = tabulate(rows, weights, [[SALT]] * n, [[1.0]] * n, [298.15] * n)
     frame = mixture_rows(table, batch, range(2, n + 2), np.zeros(n, dtype=bool))
     return MixtureData(table, batch, torch.zeros(n), "y", frame, "mixtures.csv", "", ())
 

@@ -61,7 +61,7 @@ def test_names_and_smiles_mean_the_same_and_rows_are_kept(tmp_path: Path) -> Non
         {"PC": 1.0},
         {"PC": 1.0},
     ]
-    salts = [data.table.components[i].smiles for i in data.batch.salt.tolist()]
+    salts = [data.table.components[i].smiles for i in data.batch.salts[:, 0].tolist()]
     assert salts == [resolve(name) for name in ("LiPF6", "LiPF6", "LiTFSI", "LiTFSI")]
     assert data.batch.temperature_K.tolist() == [298.15, 298.15, 313.15, 323.15]
     assert data.target.tolist() == [-2, -2.1, -1.9, -1.8]
@@ -99,7 +99,7 @@ def test_headers_units_and_target_convert_and_the_report_says_so(tmp_path: Path)
         },
     )
     assert data.target.tolist() == pytest.approx([-2])
-    assert data.batch.molality.tolist() == pytest.approx([1])
+    assert data.batch.molality[:, 0].tolist() == pytest.approx([1])
     assert data.batch.temperature_K.tolist() == [298.15]
     assert data.report == (
         "1 rows read, none dropped; 0 empty rows passed over",

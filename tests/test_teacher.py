@@ -13,8 +13,8 @@ from tests.test_batches import assert_equal
 BATCH = MixtureBatch(
     solvents=torch.tensor([[0, 1, 2], [3, 0, 0], [4, 5, 0], [6, 7, 0]]),
     weights=torch.tensor([[0.2, 0.3, 0.4], [0.9, 0, 0], [0.5, 0.5, 0], [0.1, 0.9, 0]], dtype=torch.float64),
-    salt=torch.tensor([8, 9, 10, 10]),
-    molality=torch.tensor([0.5, 1.0, 2.0, 3.0], dtype=torch.float64),
+    salts=torch.tensor([[8], [9], [10], [10]]),
+    molality=torch.tensor([[0.5], [1.0], [2.0], [3.0]], dtype=torch.float64),
     temperature_K=torch.tensor([280.0, 298.15, 310, 298.15], dtype=torch.float64),
 )
 
@@ -27,7 +27,7 @@ def test_each_mixture_holds_the_solvents_of_a_measured_one(number: int, seed: in
     assert {frozenset(zip(s, (w > 0 for w in weights), strict=True)) for s, weights in _lists(made)} <= sets
     torch.testing.assert_close(made.weights.sum(1), torch.ones(number, dtype=torch.float64))
     assert (made.weights >= 0).all()
-    assert set(made.salt.tolist()) <= {8, 9, 10}
+    assert set(made.salts[:, 0].tolist()) <= {8, 9, 10}
     assert (made.molality > 0).all()
     assert set(made.temperature_K.tolist()) <= {280.0, 298.15, 310.0}
 
@@ -38,16 +38,17 @@ def _lists(batch: MixtureBatch) -> zip[tuple[list[int], list[float]]]:
 
 def test_what_changes_and_how_often() -> None:
     made = nearby_mixtures(BATCH, 20_000, seed=0)
-    known = set(BATCH.molality.tolist())
-    moved = torch.tensor([molality not in known for molality in made.molality.tolist()])
+    salt, molality = made.salts[:, 0], made.molality[:, 0]
+    known = set(BATCH.molality[:, 0].tolist())
+    moved = torch.tensor([one not in known for one in molality.tolist()])
     assert abs(moved.double().mean() - 0.4) < 0.02
     from_second = made.solvents[:, 0] == 3  # its own salt, molality and temperature stand in no other row
-    salt_of_another = from_second & (made.salt != 9)
+    salt_of_another = from_second & (salt != 9)
     assert abs(salt_of_another.sum() / from_second.sum() - 0.3 * 0.75) < 0.02
     # Molality and temperature come from one row, together.
-    swapped = from_second & ~moved & (made.molality != 1.0)
+    swapped = from_second & ~moved & (molality != 1.0)
     assert abs(swapped.sum() / from_second.sum() - 0.3 * 0.75) < 0.02
-    pairs = set(zip(made.molality[swapped].tolist(), made.temperature_K[swapped].tolist(), strict=True))
+    pairs = set(zip(molality[swapped].tolist(), made.temperature_K[swapped].tolist(), strict=True))
     assert pairs == {(0.5, 280.0), (2.0, 310.0), (3.0, 298.15)}
 
 
@@ -84,7 +85,8 @@ def test_a_label_depends_on_solvents_fractions_salt_and_conditions() -> None:
     near = nearby_mixtures(BATCH, 500, seed=1)
     features = _features()
     shares = torch.zeros(500, 11, dtype=torch.float64).scatter_add_(1, near.solvents, near.fractions())
-    law = shares @ features[:, 0].double() - features[near.salt, 1] + near.molality + near.temperature_K / 30
+    law = shares @ features[:, 0].double() - features[near.salts[:, 0], 1]
+    law += near.molality[:, 0] + near.temperature_K / 30
     teacher = Teacher.fit(features, near[:400], law[:400], seed=0)
     left = (teacher.label(near[400:]) - law[400:]).abs().mean()
     assert left < 0.2 * (law[400:] - law[:400].mean()).abs().mean()
@@ -93,7 +95,8 @@ def test_a_label_depends_on_solvents_fractions_salt_and_conditions() -> None:
 def test_a_seed_gives_the_same_labels_and_another_gives_others() -> None:
     near = nearby_mixtures(BATCH, 50, seed=1)
     one, two, other = (
-        Teacher.fit(_features(), near[:30], near.molality[:30], seed).label(near[30:]) for seed in (0, 0, 1)
+        Teacher.fit(_features(), near[:30], near.molality[:30, 0], seed).label(near[30:])
+        for seed in (0, 0, 1)
     )
     assert torch.equal(one, two)
     assert not torch.equal(one, other)

@@ -103,10 +103,10 @@ class MolSets(nn.Module):
 
         Args:
             features: `u x width`, of the molecules that `batch` points into.
-            batch: The training mixtures.
+            batch: The training mixtures, of one salt each.
         """
         solvents = _weighted(features[batch.solvents], batch)
-        conditions = torch.cat([features[batch.salt], _conditions(batch)], dim=-1)
+        conditions = torch.cat([features[batch.salts[:, 0]], _conditions(batch)], dim=-1)
         emphasised = torch.ones(len(self.solvent_scale))
         emphasised[-2:] = self.emphasis  # chain length, polymer or not
         self.solvent_shift, self.solvent_scale = _standard(solvents, emphasised)
@@ -161,9 +161,14 @@ class MolSets(nn.Module):
         return out
 
     def mix(self, embedding: Tensor, batch: MixtureBatch) -> Tensor:
-        """Return the head's first layer for each mixture, `n x first`: a sum of two parts."""
+        """Return the head's first layer for each mixture, `n x first`: a sum of two parts.
+
+        Args:
+            embedding: `u x (graph + width)`, from `embed`.
+            batch: `n` mixtures with one slot for salts.
+        """
         return self.mix_solvents(embedding, batch.solvents, batch.weights) + self.mix_conditions(
-            embedding, batch.salt, batch.molality, batch.temperature_K
+            embedding, batch.salts[:, 0], batch.molality[:, 0], batch.temperature_K
         )
 
     def head(self, mixed: Tensor) -> tuple[Tensor, Tensor]:
@@ -211,7 +216,7 @@ def _weighted(of_solvents: Tensor, batch: MixtureBatch) -> Tensor:
 
 
 def _conditions(batch: MixtureBatch) -> Tensor:
-    return condition_columns(batch.molality, batch.temperature_K).float()
+    return condition_columns(batch.molality[:, 0], batch.temperature_K).float()
 
 
 def _standard(values: Tensor, emphasis: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch_geometric.utils import scatter
 
-from surrogates.batches import MixtureBatch
+from surrogates.batches import MixtureBatch, check_one_salt
 from surrogates.encoders.convolutions import ConvolutionName, convolution
 from surrogates.errors import InputError, Problem
 from surrogates.molecules import ATOM_FEATURES, MoleculeTable
@@ -171,18 +171,27 @@ class PublishedMolSets(nn.Module):
         Args:
             table: The molecules that `batch` points into.
             batch: `n` mixtures; their temperature is not looked at.
+
+        Raises:
+            InputError: If a mixture holds more than one salt.
         """
         dtype = self.target_mean.dtype
+        batch = batch.of_one_salt()
         sets, which, weights = _distinct_sets(batch, unused=len(table))
-        salts, which_salt = torch.unique(batch.salt, return_inverse=True)
+        salts, which_salt = torch.unique(batch.salts[:, 0], return_inverse=True)
         mixture = self.mix(self.embed(table, sets), which, weights.to(dtype))
         salt = self.salts(table, salts[:, None])[which_salt, 0]
-        out: Tensor = self.head(torch.cat([mixture, salt, batch.molality[:, None].to(dtype)], dim=-1))
+        out: Tensor = self.head(torch.cat([mixture, salt, batch.molality.to(dtype)], dim=-1))
         return out.squeeze(-1)
 
     @torch.no_grad()
     def predict(self, table: MoleculeTable, batch: MixtureBatch) -> Tensor:
-        """Return log10 of the conductivity [S/cm] at 298 K, `n`; arguments as in `forward`."""
+        """Return log10 of the conductivity [S/cm] at 298 K, `n`; arguments as in `forward`.
+
+        Raises:
+            InputError: If a mixture holds no salt or more than one.
+        """
+        check_one_salt(batch.salt_counts())
         return self.forward(table, batch) * self.target_std + self.target_mean
 
 

@@ -83,9 +83,14 @@ def mix_conditions(
 
 
 def mix(state: Stacked, embedding: Tensor, batch: MixtureBatch) -> Tensor:
-    """Return the head's first layer for each mixture, `K x n x first`; gradients reach the amounts."""
+    """Return the head's first layer for each mixture, `K x n x first`; gradients reach the amounts.
+
+    Raises:
+        InputError: If a mixture holds more than one salt.
+    """
+    batch = batch.of_one_salt()
     return mix_solvents(state, embedding, batch.solvents, batch.weights) + mix_conditions(
-        state, embedding, batch.salt, batch.molality, batch.temperature_K
+        state, embedding, batch.salts[:, 0], batch.molality[:, 0], batch.temperature_K
     )
 
 
