@@ -24,6 +24,7 @@ from campaigns.screen_record import ScreenRecord, is_grid, ranked_table
 from surrogates.checkpoints import SHIPPED, load_card, load_model
 from surrogates.discharge_models import DischargeEnsemble, discharge_model
 from surrogates.discharge_objectives import DischargeObjectives, Objective
+from surrogates.ensemble import MixtureEnsemble
 from surrogates.errors import InputError, Problem
 from surrogates.model_directories import model_hash
 from surrogates.prediction import Model
@@ -179,8 +180,8 @@ def screen_to_files(
         The record of the finished screen.
 
     Raises:
-        InputError: If the model predicts another target, or `out` holds a screen that is not to be resumed
-            or is not this one.
+        InputError: If the model predicts another target or nothing without salt, or `out` holds a screen that
+            is not to be resumed or is not this one.
     """
     started = perf_counter()
     space = config.space.space()
@@ -188,6 +189,8 @@ def screen_to_files(
     if isinstance(config, ScreenConfig) and predictor.target != config.target:
         wrong = f"the model predicts {predictor.target}, the screen asks for {config.target}"
         raise InputError(Problem("target", wrong, "Give another model or mend the target."))
+    if isinstance(config, ScreenConfig) and isinstance(chosen.model, MixtureEnsemble):
+        _check_salted(config)
     load_s = chosen.load_s + perf_counter() - started
     shards = out.resolve() / "predictions" if keep_shards else None
     objectives = config.asked() if isinstance(config, CathodeScreenConfig) else ()
@@ -204,6 +207,14 @@ def screen_to_files(
     else:
         console.print("The screen is finished; nothing is left to do.")
     return record
+
+
+def _check_salted(config: ScreenConfig) -> None:
+    """Check that a space holds what a model of the encoder molsets can be asked: a salt in each mixture."""
+    if 0 in config.space.molality_mol_kg:
+        wrong = "0 is a mixture without salt; a model of encoder: molsets takes one salt a mixture"
+        mend = "Remove the 0, or give a model trained with encoder: diffmix."
+        raise InputError(Problem('key "space.molality_mol_kg"', wrong, mend))
 
 
 def print_summary(record: ScreenRecord, console: Console) -> None:

@@ -77,8 +77,6 @@ class Domain:
         used = salt.unique()
         salt_scale = _inverse_spread(of_molecule[used])
         scaled = solvents * solvent_scale
-        nearest = _nearest_others(scaled, row, of_molecule[salt] * salt_scale, held_out)
-        threshold = float(nearest.quantile(1 - FALSE_ALARM)) if len(nearest) else torch.inf
         bare = (batch.salt_counts() == 0).nonzero()[:, 0]
         which = torch.cat([torch.searchsorted(used, salt), torch.full_like(bare, _NO_SALT)])
         distinct = torch.cat([scaled[torch.cat([row, bare])], which[:, None]], dim=-1).unique(dim=0)
@@ -92,7 +90,7 @@ class Domain:
             salt_smiles=tuple(table.components[int(salt)].smiles for salt in used),
             molality=(float(total.min()), float(total.max())),
             temperature_K=(float(batch.temperature_K.min()), float(batch.temperature_K.max())),
-            threshold=max(threshold, _SMALLEST_THRESHOLD),
+            threshold=_threshold(scaled, row, of_molecule[salt] * salt_scale, held_out),
         )
 
     def bind(self, table: MoleculeTable, features: MoleculeFeatures) -> BoundDomain:
@@ -189,8 +187,10 @@ class BoundDomain:
         )
 
 
-def _nearest_others(scaled: Tensor, row: Tensor, salts: Tensor, held_out: Tensor) -> Tensor:
-    """Return how far each held-out mixture that can be compared is from the nearest of the others.
+def _threshold(scaled: Tensor, row: Tensor, salts: Tensor, held_out: Tensor) -> float:
+    """Return the distance that 95 % of the held-out mixtures keep to the nearest of the others.
+
+    Held-out mixtures with salt have no say if all others are without.
 
     Args:
         scaled: `n x width`, the solvents of all mixtures.
@@ -203,7 +203,11 @@ def _nearest_others(scaled: Tensor, row: Tensor, salts: Tensor, held_out: Tensor
     apart.scatter_reduce_(0, row[held], _nearest(points[held], points[~held]), "amax")
     bare = held_out & ~torch.isin(torch.arange(len(held_out)), row)
     apart[bare] = _nearest(scaled[bare], scaled[~held_out])
-    return apart[held_out & apart.isfinite()]
+    if not held_out.any():
+        return torch.inf
+    comparable = apart[held_out & apart.isfinite()]
+    distance = float(comparable.quantile(1 - FALSE_ALARM)) if len(comparable) else 0.0
+    return max(distance, _SMALLEST_THRESHOLD)
 
 
 def _nearest(points: Tensor, others: Tensor) -> Tensor:

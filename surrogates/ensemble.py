@@ -220,7 +220,7 @@ def check_ensemble_trainable(data: MixtureData, rows: Tensor, members: int) -> N
     check_trainable(data, rows, members)
     counts = data.batch[rows].salt_counts()
     if wrong := none_or_several(counts):
-        first = data.rows["row"].iloc[int(rows[counts != 1][0])]
+        first = data.rows["row"].iloc[int(rows[counts != 1].min())]
         wrong += f", the first in row {first}; encoder: molsets takes one salt a mixture"
         mend = "Write encoder: diffmix, which takes any number of salts, and none."
         raise InputError(Problem(data.source, wrong, mend))

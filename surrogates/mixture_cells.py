@@ -227,5 +227,5 @@ def _salt_fault(smiles: str) -> Fault | None:
     if 0 in (Chem.GetFormalCharge(parse_smiles(ion)) for ion in ions):
         return "is not made of ions", "Give the ions with their charges, as [Li+].[Cl-]."
     if len(ions) > 2:
-        return "is more than one salt", "Give each in columns of its own, salt_1, salt_2, ..."
+        return "is more than one salt", "Give each its own columns, as salt_1 and molality_mol_kg_1."
     return _solvent_fault(smiles)

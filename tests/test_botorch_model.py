@@ -17,7 +17,8 @@ from botorch.sampling.get_sampler import get_sampler
 from torch import Tensor
 
 from surrogates.botorch_model import EnsembleSurrogate, MemberPosterior
-from tests.synthetic_mixtures import CALIBRATION, small_ensemble, synthetic_data
+from tests.synthetic_laws import small_law_ensemble, vft_data
+from tests.synthetic_mixtures import CALIBRATION, SALTS, small_ensemble, synthetic_data
 
 DATA = synthetic_data()
 
@@ -129,3 +130,18 @@ def test_gradients_reach_weights_and_molality_but_no_index(model: EnsembleSurrog
     (gradient,) = torch.autograd.grad(UpperConfidenceBound(model, beta=1.0)(rows).sum(), rows)
     assert (gradient[..., [0, 1, 4]] == 0).all()
     assert (gradient[..., [2, 3, 5]] != 0).all()
+
+
+def test_rows_of_several_salts_are_read_and_have_gradients() -> None:
+    data = vft_data()
+    index = data.table.index()
+    salts = torch.tensor([[index[salt] for salt in SALTS]] * 60)
+    batch = replace(data.batch, salts=salts, molality=torch.cat([data.batch.molality] * 2, dim=1) / 2)
+    predictor = small_law_ensemble().bind(data.table)
+    model, rows = EnsembleSurrogate(predictor, salts=2), batch.to_rows().requires_grad_()
+    posterior = model.posterior(rows[:6].reshape(3, 2, -1))
+    said = predictor.predict(batch[:6])
+    torch.testing.assert_close(posterior.mean.flatten(), said.mean.double(), rtol=1e-5, atol=1e-5)
+    (gradient,) = torch.autograd.grad(posterior.mean.sum(), rows)
+    assert (gradient[:6, [6, 7]] != 0).all()  # molalities
+    assert (gradient[:6, [0, 1, 4, 5]] == 0).all()

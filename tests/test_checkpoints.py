@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from surrogates.checkpoints import (
     load_model,
     save_model,
 )
+from surrogates.domain import Domain
 from surrogates.encoders.mixture_law import LawName
 from surrogates.errors import InputError
 from surrogates.law_ensemble import LawEnsemble
@@ -181,6 +183,20 @@ def test_a_law_model_comes_back_as_it_was(tmp_path: Path, law: LawName) -> None:
     card = load_card(tmp_path / "law")
     assert card == _law_card(law)
     assert card.settings == settings_of(law)
+
+
+def test_a_domain_of_mixtures_without_salt_comes_back(tmp_path: Path) -> None:
+    data = vft_data()
+    some = replace(data.batch, molality=data.batch.molality * (torch.arange(60) % 3 > 0)[:, None])
+    fitted = small_law_ensemble()
+    domain = Domain.fit(data.table, fitted.features, some, torch.arange(60) % 5 == 0)
+    fitted = replace(fitted, domain=domain)
+    card = card_of(fitted, LAW_SETTINGS, {"source": "mixtures.csv"}, 3, {}, (ROW,))
+    save_model(fitted, card, tmp_path / "law")
+    loaded = load_model(tmp_path / "law")
+    assert torch.equal(loaded.domain.mixture_salt, domain.mixture_salt)
+    assert loaded.bind(data.table).predict(some).in_domain.all()
+    assert load_card(tmp_path / "law").molality_mol_kg[0] == 0
 
 
 def test_either_encoders_settings_come_back_as_its_own(saved: Path, saved_law: Path) -> None:

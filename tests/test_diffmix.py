@@ -17,6 +17,7 @@ from surrogates.molecule_facts import species_facts
 from surrogates.molecules import MoleculeTable
 from surrogates.species import Speciation
 from tests.synthetic_laws import ENCODER, vft_data
+from tests.synthetic_mixtures import SALTS
 
 DATA = vft_data(6)
 SPECIATION = Speciation.of(DATA.table.components)
@@ -119,6 +120,24 @@ def test_neither_order_nor_slots_of_components_matter(seed: int, order: list[int
         weights=torch.cat(
             [torch.cat([share * first, batch.weights[:, 1:]], dim=1)[:, order], (1 - share) * first], dim=1
         ),
+    )
+    said = made(TABLE, ATOMS, FACTS, SPECIATION.split(batch))
+    torch.testing.assert_close(
+        made(TABLE, ATOMS, FACTS, SPECIATION.split(other)), said, rtol=1e-10, atol=1e-12
+    )
+
+
+@given(st.integers(0, 2**31), st.floats(0, 1))
+def test_neither_order_nor_slots_of_salts_matter(seed: int, share: float) -> None:
+    made = network(seed, ENCODER)
+    index = DATA.table.index()
+    salts = torch.tensor([[index[salt] for salt in SALTS]] * 6)
+    batch = replace(DATA.batch[::4], salts=salts, molality=torch.rand(6, 2, dtype=torch.float64))
+    first = batch.molality[:, :1]
+    other = replace(
+        batch,
+        salts=torch.cat([salts.flip(1), salts[:, :1], batch.solvents[:, :1]], dim=1),
+        molality=torch.cat([batch.molality[:, 1:], share * first, (1 - share) * first, 0 * first], dim=1),
     )
     said = made(TABLE, ATOMS, FACTS, SPECIATION.split(batch))
     torch.testing.assert_close(

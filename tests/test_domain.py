@@ -134,8 +134,107 @@ def test_a_known_salt_in_anothers_solvent_is_as_far_as_the_salts_are() -> None:
     assert torch.equal(in_domain.reshape(-1, 2), chosen.salts == salts)
 
 
+def _salted(*salts: dict[Component, float]) -> tuple[BoundDomain, MixtureBatch]:
+    """Return mixtures of two solvents with these salts, and the domain `SALTED` bound to them."""
+    n = len(salts)
+    table, batch = tabulate(
+        [SOLVENTS[:2]] * n,
+        [[0.5, 0.5]] * n,
+        [list(row) for row in salts],
+        [list(row.values()) for row in salts],
+        [298.15] * n,
+    )
+    return SALTED.bind(table, FEATURES), batch
+
+
+def _several_salts() -> MixtureBatch:
+    """Return the training mixtures, of which some hold a second salt as well and some none."""
+    other = torch.tensor([DATA.table.index()[salt] for salt in SALTS]).sum() - DATA.batch.salts
+    second = DATA.batch.molality * (torch.arange(200) % 3 == 0)[:, None]
+    first = DATA.batch.molality * (torch.arange(200) % 5 != 0)[:, None]
+    return replace(
+        DATA.batch,
+        salts=torch.cat([DATA.batch.salts, other], dim=1),
+        molality=torch.cat([first, second], dim=1),
+    )
+
+
+SALTED = Domain.fit(DATA.table, FEATURES, _several_salts(), HELD_OUT)
+
+
+def test_mixtures_of_several_salts_and_of_none_are_learnt() -> None:
+    batch = _several_salts()
+    assert set(batch.salt_counts().tolist()) == {0, 1, 2}
+    bound = SALTED.bind(DATA.table, FEATURES)
+    torch.testing.assert_close(bound.distance(batch), torch.zeros(200), rtol=0, atol=5e-3)
+    assert bound.holds(batch).all()
+    total = batch.molality.sum(1)
+    assert SALTED.molality == (0.0, float(total.max())) != DOMAIN.molality
+    assert (SALTED.mixture_salt == -1).sum() == (batch.salt_counts() == 0).sum()
+
+
+def test_a_mixture_of_several_salts_is_in_if_it_is_near_with_each() -> None:
+    one, two = SALTS
+    bound, batch = _salted(
+        {one: 1.0}, {two: 1.0}, {one: 0.5, two: 0.5}, {one: 0.9, CHLORIDE: 0.1}, {CHLORIDE: 0.5}
+    )
+    assert bound.holds(batch).tolist() == [True, True, True, False, False]
+    apart = bound.distance(batch)
+    assert apart[2] == apart[:2].max() != apart[:2].min()
+
+
+def test_the_molality_of_all_salts_together_counts() -> None:
+    one, two = SALTS
+    high = SALTED.molality[1]
+    bound, batch = _salted({one: 0.6 * high, two: 0.4 * high}, {one: 0.6 * high, two: 0.5 * high})
+    assert bound.holds(batch).tolist() == [True, False]
+
+
+def test_without_salt_the_solvents_are_compared_alone() -> None:
+    bound, batch = _salted({}, {CHLORIDE: 0.0}, {SALTS[0]: 0.0})
+    assert bound.holds(batch).all()
+    free = replace(DATA.batch, molality=torch.zeros(200, 1))
+    assert SALTED.bind(DATA.table, FEATURES).holds(free).all()
+    assert not DOMAIN.bind(DATA.table, FEATURES).holds(free).any(), "no training mixture was without salt"
+    table, strange = tabulate([[BENZENE, Component.of("C" * 12)]], [[0.5, 0.5]], [[]], [[]], [298.15])
+    assert not SALTED.bind(table, FEATURES).holds(strange).any()
+
+
+def test_without_any_salt_in_training_all_salts_trip_it() -> None:
+    free = replace(DATA.batch, molality=torch.zeros(200, 1))
+    domain = Domain.fit(DATA.table, FEATURES, free, HELD_OUT)
+    assert [domain.salt_smiles, domain.salts.shape[0], domain.molality] == [(), 0, (0.0, 0.0)]
+    bound = domain.bind(DATA.table, FEATURES)
+    assert bound.holds(free).all()
+    assert not bound.holds(DATA.batch).any()
+
+
+def test_held_out_salts_that_no_other_row_holds_have_no_say() -> None:
+    molality = DATA.batch.molality * HELD_OUT[:, None]
+    domain = Domain.fit(DATA.table, FEATURES, replace(DATA.batch, molality=molality), HELD_OUT)
+    assert domain.threshold == 0.1
+
+
+def test_neither_order_nor_an_absent_salt_matters() -> None:
+    batch, bound = _several_salts(), SALTED.bind(DATA.table, FEATURES)
+    turned = replace(batch, salts=batch.salts.flip(1), molality=batch.molality.flip(1))
+    more = replace(
+        batch,
+        salts=torch.cat([batch.salts, batch.solvents[:, :1]], dim=1),
+        molality=torch.cat([batch.molality, torch.zeros(200, 1)], dim=1),
+    )
+    for other in (turned, more):
+        assert torch.equal(bound.distance(other), bound.distance(batch))
+        assert torch.equal(bound.holds(other), bound.holds(batch))
+        again = Domain.fit(DATA.table, FEATURES, other, HELD_OUT)
+        assert again.threshold == SALTED.threshold
+        assert torch.equal(again.mixtures, SALTED.mixtures)
+        assert torch.equal(again.mixture_salt, SALTED.mixture_salt)
+
+
+@pytest.mark.parametrize("domain", [DOMAIN, SALTED], ids=["one salt", "any"])
 @pytest.mark.parametrize(("start", "stop"), [(0, 60), (7, 41), (5, 5)])
-def test_a_product_is_judged_as_its_rows_are(start: int, stop: int) -> None:
+def test_a_product_is_judged_as_its_rows_are(start: int, stop: int, domain: Domain) -> None:
     table, solvents = tabulate(
         [
             SOLVENTS[:2],
@@ -154,12 +253,12 @@ def test_a_product_is_judged_as_its_rows_are(start: int, stop: int) -> None:
         solvents.solvents,
         solvents.weights,
         salt=solvents.salts[:, 0].repeat(2)[:10],
-        molality=torch.linspace(0.1, 2.2, 10, dtype=torch.float64),
+        molality=torch.tensor([0.0, *torch.linspace(0.1, 2.2, 9).tolist()], dtype=torch.float64),
         temperature_K=torch.tensor([298.15] * 9 + [310.0], dtype=torch.float64),
         start=start,
         stop=stop,
     )
-    bound = DOMAIN.bind(table, FEATURES)
+    bound = domain.bind(table, FEATURES)
     expected = bound.holds(product.expand())
     assert torch.equal(bound.holds_product(product), expected)
     if stop > start:

@@ -9,7 +9,13 @@ import torch
 from torch import Tensor
 
 from surrogates.encoders.molsets import MolSets
-from surrogates.ensemble import EnsembleSettings, MixtureEnsemble, OccasionalEmbedding, fit_ensemble
+from surrogates.ensemble import (
+    EnsembleSettings,
+    MixtureEnsemble,
+    OccasionalEmbedding,
+    check_ensemble_trainable,
+    fit_ensemble,
+)
 from surrogates.errors import InputError
 from surrogates.features import MoleculeFeatures
 from surrogates.members import Members
@@ -169,3 +175,32 @@ def test_a_target_whose_variance_float32_cannot_hold_is_refused() -> None:
     assert str(caught.value) == (
         "mixtures.csv: y varies by less than 1e-15, too little for its square. Give it in a smaller unit."
     )
+
+
+def test_rows_of_no_salt_or_of_several_are_refused() -> None:
+    data = synthetic_data()
+    molality = torch.cat([data.batch.molality, data.batch.molality], dim=1)
+    molality[3], molality[5:, 1] = 0, 0
+    odd = replace(data, batch=replace(data.batch, salts=data.batch.salts.expand(-1, 2), molality=molality))
+    with pytest.raises(InputError) as caught:
+        fit_ensemble(odd, torch.arange(60), SETTINGS, seed=0)
+    assert str(caught.value) == (
+        "mixtures.csv: of 60 mixtures 1 hold no salt and 4 more than one, the first in row 2; "
+        "encoder: molsets takes one salt a mixture. "
+        "Write encoder: diffmix, which takes any number of salts, and none."
+    )
+    with pytest.raises(
+        InputError, match="of 55 mixtures 1 hold no salt and 0 more than one, the first in row 5;"
+    ):
+        check_ensemble_trainable(odd, torch.cat([torch.arange(6, 60), torch.tensor([3])]), 2)
+
+
+def test_a_salt_beside_an_unused_slot_is_one_salt() -> None:
+    data, rows = synthetic_data(), torch.arange(60)
+    salts = torch.cat([torch.zeros_like(data.batch.salts), data.batch.salts], dim=1)
+    molality = torch.cat([torch.zeros_like(data.batch.molality), data.batch.molality], dim=1)
+    wide = replace(data, batch=replace(data.batch, salts=salts, molality=molality))
+    one, two = (fit_ensemble(each, rows, SETTINGS, seed=0).bind(data.table) for each in (data, wide))
+    for part in PARTS:
+        said, again = one.predict(data.batch), two.predict(wide.batch)
+        assert torch.equal(getattr(said, part), getattr(again, part))

@@ -14,6 +14,7 @@ import torch
 from activelearn.screening import Screen, by_mean
 from activelearn.spaces import MixtureSpace
 from surrogates.batches import MixtureProduct
+from surrogates.errors import InputError
 from tests.synthetic_mixtures import CALIBRATION, SALTS, SOLVENTS, small_ensemble, synthetic_data
 
 DATA = synthetic_data()
@@ -113,3 +114,32 @@ def test_a_worker_loads_nothing_that_only_training_needs(tmp_path: Path) -> None
     )
     top = screen.score_chunk(next(screen.chunks())).top["candidate"].tolist()
     assert run.stdout.splitlines() == [str(top), "[]"]
+
+
+def test_mixtures_of_no_salt_or_of_several_are_refused() -> None:
+    predictor, batch = small_ensemble().bind(DATA.table), DATA.batch[:4]
+    two = replace(batch, salts=batch.salts.expand(-1, 2), molality=batch.molality.expand(-1, 2))
+    words = (
+        "; a model of encoder: molsets takes one salt a mixture. "
+        "Take a model trained with encoder: diffmix, which takes any number of salts, and none."
+    )
+    for ask in (predictor.predict, predictor.member_outputs):
+        with pytest.raises(InputError) as caught:
+            ask(two)
+        assert str(caught.value) == f"mixtures: of 4 mixtures 0 hold no salt and 4 more than one{words}"
+    product = MixtureProduct(
+        batch.solvents, batch.weights, batch.salts[:, 0], torch.arange(4.0), batch.temperature_K, 0, 16
+    )
+    for asked, of in ((product, 4), (product.expand(), 16)):
+        with pytest.raises(InputError) as caught:
+            predictor.predict(asked)
+        assert (
+            str(caught.value)
+            == f"mixtures: of {of} mixtures {of // 4} hold no salt and 0 more than one{words}"
+        )
+
+
+def test_an_optimiser_may_take_molality_to_0() -> None:
+    free = replace(DATA.batch, molality=torch.zeros_like(DATA.batch.molality).requires_grad_())
+    mean, _ = small_ensemble().bind(DATA.table).member_outputs(free)
+    assert mean.isfinite().all()

@@ -122,3 +122,19 @@ def test_the_published_data_give_the_known_accuracy(data_dir: Path, monkeypatch:
     assert 0.4 < got.mae < 0.6
     assert got.pearson > 0.92
     assert 0.84 < got.coverage_90 < 0.97
+
+
+def test_several_salts_are_averaged_by_molality_and_none_is_0() -> None:
+    table, batch = tabulate(
+        [SOLVENTS[:1]] * 4,
+        [[1.0]] * 4,
+        [SALTS, SALTS[::-1], SALTS, []],
+        [[3, 1], [1, 3], [2, 0], []],
+        [298.15] * 4,
+    )
+    both, turned, one, none = mixture_inputs(table, batch)
+    assert both == pytest.approx(turned, rel=1e-12)
+    atoms = WIDTH + descriptor_names().index("HeavyAtomCount")
+    assert [row[atoms] for row in (both, one, none)] == pytest.approx([0.75 * 8 + 0.25 * 2, 8, 0])
+    assert [row[-2] for row in (both, one, none)] == [4, 2, 0]
+    assert (none[WIDTH : 2 * WIDTH] == 0).all()

@@ -23,8 +23,8 @@ from activelearn.landscape import (
 from campaigns.screen import choose_model
 from surrogates.encoders.diffmix import DiffMixSettings, GraphSettings
 from surrogates.law_ensemble import LawEnsemble, LawSettings, fit_law_ensemble
-from surrogates.mole_fractions import ion_fractions
 from surrogates.molecules import Component, MoleculeTable
+from surrogates.species import Speciation
 from surrogates.training import TrainingSettings
 from tests.fake_landscape import APART, CURVATURE, HIGHEST, LIPF6, PEAK, FakeModel, solvents
 from tests.synthetic_mixtures import SOLVENTS, small_ensemble, synthetic_data
@@ -109,9 +109,9 @@ def test_mixtures_hold_the_lithium_that_is_asked(x: Tensor, lithium: float, salt
     batch = system.mixtures(table, x, torch.tensor([300.0]))
     mass = torch.tensor([part.molar_mass for part in system.solvents.values()], dtype=torch.float64)
     torch.testing.assert_close((batch.weights / mass) / (batch.weights / mass).sum(), x)
-    counted = ion_fractions(x, mass, batch.molality[:, None], torch.tensor([cations]), torch.tensor([anions]))
-    assert counted.cations.item() == pytest.approx(lithium)
-    assert counted.anions.item() == pytest.approx(lithium * anions / cations)
+    counted = Speciation.of(table.components).split(batch).x[0]
+    assert counted[:3].tolist() == pytest.approx(((1 - lithium * (1 + anions / cations)) * x[0]).tolist())
+    assert counted[3:].tolist() == pytest.approx([lithium, lithium * anions / cations])
 
 
 @pytest.mark.parametrize("name", ["analytic", "small", "law", "shipped"])

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from activelearn.screening import Screen, by_mean
@@ -40,8 +42,9 @@ def by_hand(predictor: LawPredictor, batch: MixtureBatch, member: int, n: int, l
     for place, mass in zip(batch.solvents[n].tolist(), grams, strict=True):
         one = components[place]
         moles[one.smiles] = moles.get(one.smiles, 0.0) + 1000 * mass / one.molar_mass  # in a kg
-    for ion in components[int(batch.salts[n, 0])].smiles.split("."):
-        moles[ion] = moles.get(ion, 0.0) + float(batch.molality[n, 0])
+    for salt, molality in zip(batch.salts[n].tolist(), batch.molality[n].tolist(), strict=True):
+        for ion in components[salt].smiles.split("."):
+            moles[ion] = moles.get(ion, 0.0) + molality
     total = sum(moles.values())
     names = [component.smiles for component in predictor.speciation.table.components]
     x = {names.index(name): amount / total for name, amount in moles.items()}
@@ -62,12 +65,21 @@ def by_hand(predictor: LawPredictor, batch: MixtureBatch, member: int, n: int, l
     return at_middle + (arrhenius(nothing, energy, t) - arrhenius(nothing, energy, middle)) / ten
 
 
+def two_salts(seed: int = 0) -> MixtureBatch:
+    """Return the mixtures with both salts, some with one and some without."""
+    index = DATA.table.index()
+    molality = 2 * torch.rand(60, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    molality[::7, 0], molality[::3, 1] = 0, 0
+    return replace(DATA.batch, salts=torch.tensor([[index[salt] for salt in SALTS]] * 60), molality=molality)
+
+
+@pytest.mark.parametrize("batch", [DATA.batch, two_salts()], ids=["one salt", "two salts and none"])
 @pytest.mark.parametrize("law", ["vft", "arrhenius"])
-def test_members_are_a_loop_over_mixtures_and_components(law: str) -> None:
+def test_members_are_a_loop_over_mixtures_and_components(law: str, batch: MixtureBatch) -> None:
     predictor = bound(law).double()
-    mean, _ = predictor.member_outputs(DATA.batch)
+    mean, _ = predictor.member_outputs(batch)
     for member, n in product(range(2), range(0, 60, 7)):
-        expected = by_hand(predictor, DATA.batch, member, n, law)
+        expected = by_hand(predictor, batch, member, n, law)
         # Mean and spread of the training data stand in float32 in the networks, in float64 in the predictor.
         torch.testing.assert_close(mean[member, n], expected, rtol=1e-6, atol=1e-6)
 
@@ -154,6 +166,28 @@ def test_in_float64_the_numbers_are_the_same_and_in_float64() -> None:
     for one, two in zip(single.member_outputs(DATA.batch), double.member_outputs(DATA.batch), strict=True):
         assert [one.dtype, two.dtype] == [torch.float32, torch.float64]
         torch.testing.assert_close(one.double(), two, rtol=1e-4, atol=1e-5)
+
+
+@given(st.integers(0, 2**31), st.floats(0, 1))
+def test_order_and_slots_of_salts_do_not_matter(seed: int, share: float) -> None:
+    predictor, batch = bound().double(), two_salts(seed)
+    first = batch.molality[:, :1]
+    others = (
+        replace(batch, salts=batch.salts.flip(1), molality=batch.molality.flip(1)),
+        replace(
+            batch,
+            salts=torch.cat([batch.salts, batch.solvents[:, :1]], dim=1),
+            molality=torch.cat([batch.molality, torch.zeros_like(first)], dim=1),
+        ),
+        replace(
+            batch,
+            salts=torch.cat([batch.salts, batch.salts[:, :1]], dim=1),
+            molality=torch.cat([share * first, batch.molality[:, 1:], (1 - share) * first], dim=1),
+        ),
+    )
+    said = predictor.member_outputs(batch)
+    for other in others:
+        torch.testing.assert_close(predictor.member_outputs(other), said, rtol=1e-9, atol=1e-10)
 
 
 def test_a_molecule_of_the_table_that_no_mixture_holds_changes_nothing() -> None:

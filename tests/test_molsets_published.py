@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -250,3 +251,20 @@ def test_damaged_facts_are_refused(text: str, tmp_path: Path) -> None:
     assert str(error.value) == (
         f"{path}: it does not hold the numbers target.mean and target.std_population. Copy the file anew."
     )
+
+
+def test_mixtures_of_no_salt_or_of_several_are_refused() -> None:
+    table, batch = _mixtures()
+    n = len(batch)
+    two = replace(batch, salts=batch.salts.expand(-1, 2), molality=batch.molality.expand(-1, 2))
+    words = (
+        "; a model of encoder: molsets takes one salt a mixture. "
+        "Take a model trained with encoder: diffmix, which takes any number of salts, and none."
+    )
+    for ask in (_network().predict, _network().forward):
+        with pytest.raises(InputError) as caught:
+            ask(table, two)
+        assert str(caught.value) == f"mixtures: of {n} mixtures 0 hold no salt and {n} more than one{words}"
+    with pytest.raises(InputError) as caught:
+        _network().predict(table, replace(batch, molality=0 * batch.molality))
+    assert str(caught.value) == f"mixtures: of {n} mixtures {n} hold no salt and 0 more than one{words}"

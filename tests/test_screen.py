@@ -311,3 +311,21 @@ def test_every_model_that_ships_is_known_by_its_name(monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"^molsets-conductivity/card.json: cannot be read"):
         choose_model("./molsets-conductivity")
+
+
+def test_a_molsets_model_is_not_asked_for_mixtures_without_salt(tmp_path: Path) -> None:
+    job = tmp_path / "job.yaml"
+    job.write_text(JOB.replace("0.5, 1.0, 1.5", "0.0, 1.0"), encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        screen_to_files(
+            choose_screen(str(job), None),
+            choose_model(SHIPPED[0]),
+            tmp_path / "out",
+            nullcontext(in_process),
+            QUIET,
+        )
+    assert str(caught.value) == (
+        'key "space.molality_mol_kg": 0 is a mixture without salt; a model of encoder: molsets takes one '
+        "salt a mixture. Remove the 0, or give a model trained with encoder: diffmix."
+    )
+    assert not (tmp_path / "out").exists()

@@ -162,7 +162,7 @@ def test_every_bad_cell_is_reported_at_once(tmp_path: Path) -> None:
         "EC,0.5,,0.5,,EC,nan,inf,0",
         ",,,,,[Li+].[Li+].F[P-](F)(F)(F)(F)F.[Cl-],1,298,x",
         "EC,0.5,C1COC(=O)O1,0.5,,[Li+],1,298,-2",
-        "EC,0.5,[Cu]OCC[Au],0.5,,,,298,1",
+        "EC,0.5,[Cu]OCC[Au],0.5,,,1,298,1",
         "EC,50,[Xq],50,-3,LiBF4,1,298,1",
         "[Na+],1,,,,LiBF4,1,298,1",
     )
@@ -176,7 +176,7 @@ def test_every_bad_cell_is_reported_at_once(tmp_path: Path) -> None:
         "Did you mean EC or FEC or EMC? Otherwise give its SMILES.",
         f'mine.csv, row 3, column "salt": "LiPF7" {unknown}. '
         "Did you mean LiPF6 or LiBETI or LiOTf? Otherwise give its SMILES.",
-        'mine.csv, row 3, column "molality_mol_kg": "-1" is not a molality above 0, at most 1000 mol/kg. '
+        'mine.csv, row 3, column "molality_mol_kg": "-1" is not a molality between 0 and 1000 mol/kg. '
         "Correct the cell.",
         'mine.csv, row 3, column "temperature_K": "25" is not a temperature between 100 and 1000 K. '
         "Correct the cell, or name its unit if the column holds degC.",
@@ -187,14 +187,14 @@ def test_every_bad_cell_is_reported_at_once(tmp_path: Path) -> None:
         'mine.csv, row 4, column "salt": "EC" is not made of ions. '
         "Give the ions with their charges, as [Li+].[Cl-].",
         'mine.csv, row 4, column "molality_mol_kg": "nan" is not a finite number; '
-        f"expected a molality above 0, at most 1000 mol/kg. {decimal}",
+        f"expected a molality between 0 and 1000 mol/kg. {decimal}",
         'mine.csv, row 4, column "temperature_K": "inf" is not a finite number; '
         f"expected a temperature between 100 and 1000 K. {decimal}",
         'mine.csv, row 4, column "conductivity_mS_cm": "0" is not a conductivity above 0. Correct the cell.',
         'mine.csv, row 5, columns "solvent_1", "solvent_2": no solvent has a fraction above 0. '
         "Complete the row.",
         'mine.csv, row 5, column "salt": "[Li+].[Li+].F[P-](F)(F)(F)(F)F.[Cl-]" is more than one salt. '
-        "One salt a row can be read; remove the row.",
+        "Give each its own columns, as salt_1 and molality_mol_kg_1.",
         'mine.csv, row 5, column "conductivity_mS_cm": "x" is not a finite number; '
         f"expected a conductivity above 0. {decimal}",
         'mine.csv, row 6, columns "solvent_1", "solvent_2": one solvent stands here twice. '
@@ -204,9 +204,8 @@ def test_every_bad_cell_is_reported_at_once(tmp_path: Path) -> None:
         'mine.csv, row 6, column "conductivity_mS_cm": "-2" is not a conductivity above 0. Correct the cell.',
         'mine.csv, row 7, column "solvent_2": "[Cu]OCC[Au]" is a polymer, and molar_mass_2 does not give its '
         "molar mass. Give the chain's molar mass [g/mol] in molar_mass_2.",
-        'mine.csv, row 7, column "salt": the cell is empty; expected a salt. Name the salt.',
-        'mine.csv, row 7, column "molality_mol_kg": the cell is empty; expected a molality above 0, at most '
-        "1000 mol/kg. Fill it in.",
+        'mine.csv, row 7, column "molality_mol_kg": "1" stands here, but the row has no salt. '
+        "Name the salt or clear the cell.",
         f'mine.csv, row 8, column "weight_fraction_1": "50" is not a fraction between 0 and 1. {percent}',
         f'mine.csv, row 8, column "solvent_2": "[Xq]" {unknown}. '
         "Give its SMILES; the known names stand in surrogates/chemicals.csv.",
@@ -248,10 +247,129 @@ def test_fractions_given_both_ways_are_refused(tmp_path: Path) -> None:
     ]
 
 
-def test_columns_for_several_salts_are_refused(tmp_path: Path) -> None:
+def test_columns_of_salts_that_are_not_numbered_alike_are_refused(tmp_path: Path) -> None:
     header = "solvent_1,weight_fraction_1,salt,salt_2,molality_mol_kg,y"
+    may_hold = "may hold a salt, but several salts are numbered as salt_1 and salt_2. Number salts and their "
+    add = "Add it, or map a header to it in columns."
     assert _refusal(_file(tmp_path, header, "EC,1,LiPF6,LiBF4,1,0"), "y") == [
-        "mine.csv: columns salt_2 name more than one salt. One salt a row can be read: call it salt."
+        f'mine.csv: column "salt" {may_hold}amounts alike, or remove it.',
+        f'mine.csv: column "salt_1" is missing. Did you mean "salt"? {add}',
+        f'mine.csv: column "molality_mol_kg_1" is missing. Did you mean "molality_mol_kg"? {add}',
+        f'mine.csv: column "molality_mol_kg_2" is missing. Did you mean "molality_mol_kg"? {add}',
+    ]
+    header = "solvent_1,weight_fraction_1,salt,salt2,molality_mol_kg,y"
+    assert _refusal(_file(tmp_path, header, "EC,1,LiPF6,LiBF4,1,0"), "y") == [
+        f'mine.csv: column "salt2" {may_hold}amounts alike, or remove it.'
+    ]
+
+
+def _salts(data: MixtureData) -> list[dict[str, float]]:
+    """Return the molality of each salt of each row, as the tensors have them."""
+    return [
+        {
+            name_of(data.table.components[i].smiles): molality
+            for i, molality in zip(salts, amounts, strict=True)
+            if molality > 0
+        }
+        for salts, amounts in zip(data.batch.salts.tolist(), data.batch.molality.tolist(), strict=True)
+    ]
+
+
+SALTS = "salt_1,molality_mol_kg_1,salt_2,molality_mol_kg_2"
+
+
+def test_rows_of_two_salts_of_one_and_of_none(tmp_path: Path) -> None:
+    path = _file(
+        tmp_path,
+        f"solvent_1,weight_fraction_1,{SALTS},{TARGET}",
+        "EC,1,LiPF6,0.9,LiBF4,0.1,-2",
+        "EC,1,LiBF4,0.1,LiPF6,0.9,-2",
+        "EC,1,,,LiPF6,1,-2",
+        "EC,1,LiPF6,1,LiBF4,0,-2",
+        "EC,1,,,,,-6",
+        "EC,1,,0,LiPF6,0.0,-6",
+    )
+    data = read_mixtures(path, TARGET)
+    assert _salts(data) == [
+        {"LiPF6": 0.9, "LiBF4": 0.1},
+        {"LiBF4": 0.1, "LiPF6": 0.9},
+        {"LiPF6": 1},
+        {"LiPF6": 1},
+        {},
+        {},
+    ]
+    assert data.batch.molality.tolist()[2:] == [[1, 0], [1, 0], [0, 0], [0, 0]]
+    assert data.rows["mixture"].tolist() == [0, 0, 1, 1, 2, 2]
+    assert data.report[2:] == (
+        "2 rows: no salt",
+        "2 rows: more than one salt",
+        "6 rows: no column temperature_K, 298.15 K taken",
+        "3 rows: mixture and temperature of an earlier row, flagged repeat",
+    )
+
+
+def test_a_row_without_salt_needs_no_numbers(tmp_path: Path) -> None:
+    header = f"solvent_1,weight_fraction_1,salt,molality_mol_kg,{TARGET}"
+    data = read_mixtures(_file(tmp_path, header, "EC,1,,,-6", "EC,1,LiPF6,1,-2"), TARGET)
+    assert _salts(data) == [{}, {"LiPF6": 1}]
+    assert data.batch.salts.shape == (2, 1)
+
+
+def test_bad_cells_of_several_salts_are_reported_at_once(tmp_path: Path) -> None:
+    path = _file(
+        tmp_path,
+        f"solvent_1,weight_fraction_1,{SALTS},y",
+        "EC,1,LiPF6,,LiBF4,1,0",
+        "EC,1,,,,0.5,0",
+        "EC,1,LiPF6,1,lithium hexafluorophosphate,0.5,0",
+        "EC,1,LiPF6,2000,EC,1,0",
+    )
+    expected = "a molality between 0 and 1000 mol/kg"
+    assert _refusal(path, "y") == [
+        f'mine.csv, row 2, column "molality_mol_kg_1": the cell is empty; expected {expected}. Fill it in.',
+        'mine.csv, row 3, column "molality_mol_kg_2": "0.5" stands here, but the row has no salt_2. '
+        "Name the salt or clear the cell.",
+        'mine.csv, row 4, columns "salt_1", "salt_2": one salt stands here twice. Add up its amounts.',
+        f'mine.csv, row 5, column "molality_mol_kg_1": "2000" is not {expected}. Correct the cell.',
+        'mine.csv, row 5, column "salt_2": "EC" is not made of ions. '
+        "Give the ions with their charges, as [Li+].[Cl-].",
+    ]
+
+
+def test_mole_fractions_of_salts_become_molalities(tmp_path: Path) -> None:
+    header = "solvent_1,weight_fraction_1,solvent_2,weight_fraction_2"
+    salts = SALTS.replace("molality_mol_kg", "salt_mole_fraction")
+    data = read_mixtures(_file(tmp_path, f"{header},{salts},y", "EC,0.5,DMC,0.5,LiPF6,0.1,LiBF4,0.05,0"), "y")
+    # In a kg of solvents; 0.85 of all moles are theirs.
+    moles = 500 / molar_mass(resolve("EC")) + 500 / molar_mass(resolve("DMC"))
+    (found,) = _salts(data)
+    assert found == pytest.approx({"LiPF6": 0.1 / 0.85 * moles, "LiBF4": 0.05 / 0.85 * moles})
+    assert data.report[2] == "1 rows: molalities computed from mole fractions of salts, as formula units"
+
+    header = "solvent_1,mole_fraction_1,solvent_2,mole_fraction_2,salt,salt_mole_fraction,y"
+    data = read_mixtures(_file(tmp_path, header, "EC,0.25,DMC,0.75,LiPF6,10,0"), "y", {}, PERCENT)
+    # A mole of both: 0.9 mol of solvents, 0.225 and 0.675.
+    kg = (0.225 * molar_mass(resolve("EC")) + 0.675 * molar_mass(resolve("DMC"))) / 1000
+    assert _salts(data) == [{"LiPF6": pytest.approx(0.1 / kg)}]
+
+
+PERCENT = {"salt_mole_fraction": "percent"}
+
+
+def test_mole_fractions_of_salts_that_leave_no_solvent_are_refused(tmp_path: Path) -> None:
+    salts = SALTS.replace("molality_mol_kg", "salt_mole_fraction")
+    path = _file(tmp_path, f"solvent_1,weight_fraction_1,{salts},y", "EC,1,LiPF6,0.6,LiBF4,0.4,0")
+    assert _refusal(path, "y") == [
+        'mine.csv, row 2, columns "salt_mole_fraction_1", "salt_mole_fraction_2": the mole fractions of '
+        "salts sum to 1, expected less than 1 of the whole mixture. "
+        "Count the moles of solvents too, or correct the row."
+    ]
+
+
+def test_amounts_of_salts_given_both_ways_are_refused(tmp_path: Path) -> None:
+    header = "solvent_1,weight_fraction_1,salt,molality_mol_kg,salt_mole_fraction,y"
+    assert _refusal(_file(tmp_path, header, "EC,1,LiPF6,1,0.1,0"), "y") == [
+        "mine.csv: salts are given by molality and by mole fraction. Remove the columns of one kind."
     ]
 
 
@@ -293,11 +411,14 @@ nasty = st.sampled_from(
 )
 
 
-@given(cells=st.lists(st.lists(nasty, min_size=7, max_size=8), min_size=0, max_size=4))
+@given(
+    cells=st.lists(st.lists(nasty, min_size=7, max_size=8), min_size=0, max_size=4), by_molality=st.booleans()
+)
 def test_whatever_stands_in_the_cells_it_is_read_or_refused(
-    cells: list[list[str]], tmp_path_factory: pytest.TempPathFactory
+    cells: list[list[str]], by_molality: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    header = "solvent_1,weight_fraction_1,solvent_2,weight_fraction_2,salt,molality_mol_kg,y"
+    amount = "molality_mol_kg" if by_molality else "salt_mole_fraction"
+    header = f"solvent_1,weight_fraction_1,solvent_2,weight_fraction_2,salt,{amount},y"
     path = _file(tmp_path_factory.mktemp("x"), header, *(",".join(row) for row in cells))
     try:
         data = read_mixtures(path, "y")
@@ -305,11 +426,21 @@ def test_whatever_stands_in_the_cells_it_is_read_or_refused(
         assert all(problem.where.startswith("mine.csv") for problem in error.problems)
     else:
         assert bool(data.target.isfinite().all())
+        assert bool((data.batch.molality.isfinite() & (data.batch.molality >= 0)).all())
         assert bool((data.batch.weights.sum(-1) - 1).abs().lt(1e-9).all())
 
 
 @pytest.mark.parametrize(
-    "target", ["salt", "molality_mol_kg", "temperature_K", "solvent_1", "mole_fraction_2"]
+    "target",
+    [
+        "salt",
+        "molality_mol_kg",
+        "temperature_K",
+        "solvent_1",
+        "mole_fraction_2",
+        "salt_2",
+        "molality_mol_kg_1",
+    ],
 )
 def test_a_target_that_is_an_input_is_refused(tmp_path: Path, target: str) -> None:
     path = _file(tmp_path, "solvent_1,salt,molality_mol_kg,weight_fraction_1", "EC,LiPF6,1,1")

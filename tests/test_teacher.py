@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,3 +102,10 @@ def test_a_seed_gives_the_same_labels_and_another_gives_others() -> None:
     )
     assert torch.equal(one, two)
     assert not torch.equal(one, other)
+
+
+def test_salts_in_two_slots_are_one_to_the_teacher() -> None:
+    target = torch.tensor([-1.0, -2.0, -4.0, -3.0], dtype=torch.float64)
+    teacher = Teacher.fit(_features(), BATCH, target, seed=0)
+    halves = replace(BATCH, salts=BATCH.salts.expand(-1, 2), molality=(BATCH.molality / 2).expand(-1, 2))
+    assert torch.equal(teacher.label(halves), teacher.label(BATCH))

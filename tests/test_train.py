@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 from joblib import parallel_config
@@ -27,6 +28,7 @@ from surrogates.forest import Forest
 from surrogates.law_ensemble import LawEnsemble, LawSettings, fit_law_ensemble
 from surrogates.mixture_data import MixtureData
 from surrogates.splits import random_splits
+from surrogates.tables import read_mixtures
 from surrogates.training import TrainingSettings
 from tests.synthetic_laws import vft_data
 from tests.synthetic_mixtures import SOLVENTS, synthetic_data
@@ -290,4 +292,52 @@ def test_the_bundled_law_jobs_can_be_read(job: str, facts: bool) -> None:
 def test_facts_belong_to_diffmix(tmp_path: Path) -> None:
     assert refusal(tmp_path, JOB + "facts: true\n") == (
         "job.yaml: facts belong to encoder: diffmix; molsets has descriptors. Correct the values."
+    )
+
+
+SALTS_JOB = """
+data: {file: mine.csv}
+encoder: diffmix
+beside: [forest, fingerprint]
+epochs: 1
+members: 2
+splits: {random: 1, solvent: 0, mixture: 1}
+"""
+SALTS_OF = (("LiPF6", 0.9, "LiFSI", 0.1), ("", "", "LiPF6", 1.0), ("", "", "", ""))
+
+
+def file_of_salts(tmp_path: Path) -> None:
+    """Write 36 rows: a third with two salts, a third with one in the second slot, a third with none."""
+    rows = [
+        [s, f, "DMC", 1 - f, *SALTS_OF[(i + j) % 3], 270.0 + 5 * i, 10.0 ** (-(i + j) % 3) + f + 0.1 * j]
+        for i, f in enumerate((0.0, 0.2, 0.3, 0.4, 0.6, 0.8))
+        for j, s in enumerate(("EC", "PC", "EMC", "DEC", "FEC", "GBL"))
+    ]
+    names = ["solvent", "weight_fraction", "salt", "molality_mol_kg"]
+    header = [f"{name}_{i}" for pair in (names[:2], names[2:]) for i in (1, 2) for name in pair]
+    table = pd.DataFrame(rows, columns=[*header, "temperature_K", "conductivity_mS_cm"])
+    table.to_csv(tmp_path / "mine.csv", index=False)
+
+
+def test_a_file_of_rows_with_two_salts_and_with_none_becomes_a_model(tmp_path: Path) -> None:
+    file_of_salts(tmp_path)
+    card, lines = trained(tmp_path, SALTS_JOB)
+    assert "12 rows: no salt" in lines
+    assert "12 rows: more than one salt" in lines
+    assert {row.model for row in card.scores} == {"ensemble", "forest", "fingerprint"}
+    assert card.molality_mol_kg == (0, 1)
+    data = read_mixtures(tmp_path / "mine.csv", card.target)
+    said = load_model(tmp_path / "model").bind(data.table).predict(data.batch)
+    assert said.mean.isfinite().all() and said.std.isfinite().all()
+    assert said.in_domain.all()
+    assert len(said.mean.unique()) > 30
+
+
+def test_a_file_of_rows_with_two_salts_and_with_none_is_refused_by_molsets(tmp_path: Path) -> None:
+    file_of_salts(tmp_path)
+    job = SALTS_JOB.replace("encoder: diffmix", "").replace(", fingerprint", "")
+    assert refusal(tmp_path, job) == (
+        "mine.csv: of 36 mixtures 12 hold no salt and 12 more than one, the first in row 2; "
+        "encoder: molsets takes one salt a mixture. "
+        "Write encoder: diffmix, which takes any number of salts, and none."
     )
