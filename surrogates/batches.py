@@ -140,8 +140,9 @@ class MixtureProduct:
         return self.stop - self.start
 
     def salt_counts(self) -> Tensor:
-        """Return how many salts are present under each condition, 0 or 1, `c`, int64."""
-        return (self.molality > 0).long()
+        """Return how many salts are present in each row that is meant, 0 or 1, int64."""
+        times = -(-self.stop // max(len(self.salt), 1))
+        return (self.molality > 0).long().repeat(times)[self.start : self.stop]
 
     def expand(self) -> MixtureBatch:
         """Return the rows that are meant one by one: the slow, plain form."""

@@ -91,6 +91,7 @@ def test_batches_are_joined_in_order(sizes: list[int], seed: int) -> None:
 @given(st.integers(1, 5), st.integers(1, 4), st.data(), SEEDS)
 def test_a_product_expands_as_two_loops_would(m: int, c: int, data: st.DataObject, seed: int) -> None:
     mixtures, conditions = make_batch(m, 2, seed), make_batch(c, 1, seed + 1)
+    conditions.molality[::2] = 0
     start = data.draw(st.integers(0, m * c), label="start")
     stop = data.draw(st.integers(start, m * c), label="stop")
     product = MixtureProduct(
@@ -112,7 +113,7 @@ def test_a_product_expands_as_two_loops_would(m: int, c: int, data: st.DataObjec
         conditions.molality[condition],
         conditions.temperature_K[condition],
     )
-    assert torch.equal(product.salt_counts(), conditions.salt_counts())
+    assert torch.equal(product.salt_counts(), expected.salt_counts())
     assert len(product) == len(product.expand()) == stop - start
     assert_equal(product.expand(), expected)
 
