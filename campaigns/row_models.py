@@ -19,6 +19,7 @@ from surrogates.composition_tables import CompositionData, read_compositions
 from surrogates.conditions import CONDITIONS
 from surrogates.discharge_models import DISTILLED, PUBLISHED_NAME, DischargeEnsemble, discharge_model
 from surrogates.discharge_objectives import COLUMNS, DischargeObjectives, Objective, Quantity
+from surrogates.ensemble import MixtureEnsemble
 from surrogates.errors import InputError, Problem
 from surrogates.model_directories import model_kind
 from surrogates.molecules import MoleculeTable
@@ -154,8 +155,10 @@ class MixtureRows:
         """Return the rows of a file as `RowModel.read` says."""
         if not is_measured:
             found = candidate_mixtures(table, columns, units)
+            self._check_salts(found.batch, found.rows, table.file)
             return Rows(found.report, lambda: self._predict(found.table, found.batch, found.rows, table.file))
         data = measured_mixtures(table, self.model.target, columns, units)
+        self._check_salts(data.batch, data.rows, table.file)
         return Rows(
             report=data.report,
             predict=lambda: self._predict(data.table, data.batch, data.rows, table.file),
@@ -164,6 +167,29 @@ class MixtureRows:
             distance=lambda: self._distance(data.table, data.batch),
             distance_limit=self.model.domain.threshold,
         )
+
+    def _check_salts(self, batch: MixtureBatch, rows: pd.DataFrame, file: str) -> None:
+        """Refuse rows that hold another number of salts than the model takes.
+
+        Raises:
+            InputError: With every such row.
+        """
+        if not isinstance(self.model, MixtureEnsemble):
+            return
+        takes = "a model of encoder: molsets takes one a mixture"
+        mend = "Give a model trained with encoder: diffmix, or remove the row."
+        problems = [
+            Problem(
+                f"{file}, row {row}",
+                f"{count or 'no'} salt{'s' * (count > 1)} came; {takes}",
+                mend,
+                row,
+            )
+            for row, count in zip(rows["row"].tolist(), batch.salt_counts().tolist(), strict=True)
+            if count != 1
+        ]
+        if problems:
+            raise InputError(problems)
 
     def _predict(self, table: MoleculeTable, batch: MixtureBatch, rows: pd.DataFrame, file: str) -> Said:
         predictor = self.model.bind(table)

@@ -131,7 +131,7 @@ PROBLEMS = {
         "solvents. Divide them by their sum or correct the row.",
         f'c.csv, row 4, column "salt": "LiPF7" {UNKNOWN}. Did you mean LiPF6 or LiBETI or LiOTf? '
         "Otherwise give its SMILES.",
-        'c.csv, row 4, column "molality_mol_kg": "-1" is not a molality above 0, at most 1000 mol/kg. '
+        'c.csv, row 4, column "molality_mol_kg": "-1" is not a molality between 0 and 1000 mol/kg. '
         "Correct the cell.",
     ),
     5: (

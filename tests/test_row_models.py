@@ -175,3 +175,32 @@ def test_predictions_are_joined_in_order() -> None:
     whole = joined(parts)
     assert [whole.mean.tolist(), whole.aleatoric.tolist()] == [[[1], [2], [3]], [[21], [22], [23]]]
     assert whole.in_domain.tolist() == [False, True, True]
+
+
+SALTED = """solvent_1,weight_fraction_1,salt_1,molality_mol_kg_1,salt_2,molality_mol_kg_2,TARGET
+EC,1,LiPF6,0.5,LiBF4,0.5,1
+EC,1,LiPF6,1,,,2
+EC,1,,,,,3
+"""
+
+
+@pytest.mark.parametrize("is_measured", [False, True])
+def test_rows_of_no_salt_and_of_several_are_bad_rows_to_molsets_alone(
+    tmp_path: Path, is_measured: bool
+) -> None:
+    law = choose_row_model(saved_law_model(tmp_path / "law"))
+    (tmp_path / "c.csv").write_text(SALTED.replace("TARGET", law.targets[0]), encoding="utf-8")
+    assert len(law.read(read_text(tmp_path / "c.csv"), is_measured, {}, {}).predict().prediction.mean) == 3
+    (tmp_path / "c.csv").write_text(SALTED.replace("TARGET", "y"), encoding="utf-8")
+    molsets = choose_row_model(saved_ensemble(tmp_path / "molsets"))
+    with pytest.raises(InputError) as caught:
+        molsets.read(read_text(tmp_path / "c.csv"), is_measured, {}, {})
+    one, mend = (
+        "a model of encoder: molsets takes one a mixture",
+        "Give a model trained with encoder: diffmix, ",
+    )
+    assert str(caught.value).splitlines() == [
+        f"c.csv, row 2: 2 salts came; {one}. {mend}or remove the row.",
+        f"c.csv, row 4: no salt came; {one}. {mend}or remove the row.",
+    ]
+    assert [problem.row for problem in caught.value.problems] == [2, 4]
