@@ -140,8 +140,7 @@ def fit_law_ensemble(
         network.law.standardise(data.batch.temperature_K, data.target)
 
     def outputs(learner: Members, rows: Tensor) -> tuple[Tensor, Tensor]:
-        embedding = learner.each("embed", *inputs)
-        mean, variance = learner.each("head", mine=(learner.each("mix", batch[rows], mine=(embedding,)),))
+        mean, variance = learner.each("forward", *inputs, batch[rows])
         return mean, variance
 
     members = Members.of(networks)

@@ -173,8 +173,7 @@ def epoch_s(data: MixtureData, members: int) -> float:
     trains, validates, _ = parts_of(data, SETTINGS.members, SETTINGS.holdout, seed=0)
 
     def outputs(learner: Members, rows: Tensor) -> tuple[Tensor, Tensor]:
-        embedding = learner.each("embed", *inputs)
-        mean, variance = learner.each("head", mine=(learner.each("mix", batch[rows], mine=(embedding,)),))
+        mean, variance = learner.each("forward", *inputs, batch[rows])
         return mean, variance
 
     settings = TrainingSettings(epochs=EPOCHS, batch_size=SIZE, learning_rate=SETTINGS.training.learning_rate)
