@@ -72,13 +72,13 @@ def test_one_output_and_no_batch(model: EnsembleSurrogate) -> None:
     assert model.num_outputs == 1
     assert model.batch_shape == torch.Size()
     torch.testing.assert_close(model.posterior(_rows(2), [0]).mean, model.posterior(_rows(2)).mean)
-    with pytest.raises(UnsupportedError, match=r"output_indices is \[1\]; the ensemble has one output, 0"):
+    with pytest.raises(UnsupportedError, match=r"output_indices is \[1\]; the model has one output, 0"):
         model.posterior(_rows(2), [1])
 
 
 def test_noise_as_a_tensor_is_refused(model: EnsembleSurrogate) -> None:
     with pytest.raises(
-        UnsupportedError, match=r"observation_noise is a tensor; the ensemble infers it, so give True"
+        UnsupportedError, match=r"observation_noise is a tensor; the model infers it, so give True"
     ):
         model.posterior(_rows(2), observation_noise=torch.ones(2, 1))
 
