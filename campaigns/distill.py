@@ -134,14 +134,18 @@ def print_student(card: ModelCard, console: Console) -> None:
     error, spearman, rate = errors.mean_error, errors.std_spearman, told.rate_ratio
     for words, value, bar, missed in (
         ("means, mean absolute difference over the target's spread", error, "at most 0.05", error > 0.05),
-        ("standard deviations, rank correlation", spearman, "at least 0.85", spearman < 0.85),
+        ("standard deviations, rank correlation", spearman, "at least 0.85", (spearman or 0) < 0.85),
         ("candidates a second, of the ensemble's", rate, "at least 3", rate < 3),
     ):
-        table.add_row(words, f"{value:.3f}", bar, "missed" if missed else "")
+        table.add_row(words, _number(value), bar, "missed" if missed else "")
     for words, value in (
         ("means, the same over the spread of the ensemble's", errors.mean_mae / errors.candidates_spread),
         ("epistemic standard deviations, rank correlation", errors.epistemic_spearman),
         ("aleatoric standard deviations, rank correlation", errors.aleatoric_spearman),
     ):
-        table.add_row(words, f"{value:.3f}", "", "")
+        table.add_row(words, _number(value), "", "")
     console.print(table)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -17,7 +17,9 @@ from surrogates.encoders.molsets_stacked import LOG_VARIANCE
 from surrogates.prediction import Calibration, Prediction
 
 if TYPE_CHECKING:  # a worker of a screen needs the bound student, not what bound it
+    from surrogates.domain import Domain
     from surrogates.ensemble import MixtureEnsemble
+    from surrogates.features import MoleculeFeatures
     from surrogates.law_ensemble import LawEnsemble
     from surrogates.molecules import MoleculeTable
 
@@ -113,6 +115,21 @@ class Student:
     """
 
     network: MixtureEnsemble | LawEnsemble
+
+    @property
+    def target(self) -> str:
+        """Name of the target with its unit."""
+        return self.network.target
+
+    @property
+    def domain(self) -> Domain:
+        """What is near enough to the ensemble's training data."""
+        return self.network.domain
+
+    @property
+    def features(self) -> MoleculeFeatures:
+        """Of molecules, by which the domain is judged."""
+        return self.network.features
 
     def bind(self, table: MoleculeTable) -> StudentPredictor:
         """Return the predictor for mixtures of these molecules; each is embedded once, here."""

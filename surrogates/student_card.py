@@ -24,15 +24,17 @@ class StudentErrors:
         std_spearman: Rank correlation of the standard deviations of a measurement.
         epistemic_spearman: The same of what more data would mend.
         aleatoric_spearman: The same of what they would not.
+
+    A correlation is `None` where one of the two says the same of all.
     """
 
     fresh: int
     mean_mae: float
     target_spread: float
     candidates_spread: float
-    std_spearman: float
-    epistemic_spearman: float
-    aleatoric_spearman: float
+    std_spearman: float | None
+    epistemic_spearman: float | None
+    aleatoric_spearman: float | None
 
     @property
     def mean_error(self) -> float:

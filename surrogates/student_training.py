@@ -146,7 +146,9 @@ def compare(
     predictors: tuple[Predictor, Predictor] = (student.bind(table), ensemble.bind(table))
     own, theirs = (predictor.predict(batch.to(torch.float32)) for predictor in predictors)
 
-    def spearman(a: Tensor, b: Tensor) -> float:
+    def spearman(a: Tensor, b: Tensor) -> float | None:
+        if (a == a[0]).all() or (b == b[0]).all():
+            return None
         return float(spearmanr(a, b).statistic)
 
     return StudentErrors(

@@ -25,7 +25,7 @@ from surrogates.errors import InputError
 from surrogates.law_ensemble import LawEnsemble
 from surrogates.model_directories import CARD, WEIGHTS, model_hash
 from surrogates.student import Student
-from surrogates.student_card import StandsFor, StudentErrors, TaughtSpace
+from tests.saved_models import STANDS_FOR, saved_student
 from tests.synthetic_laws import SETTINGS as LAW_SETTINGS
 from tests.synthetic_laws import settings_of, small_law_ensemble, vft_data
 from tests.synthetic_mixtures import SETTINGS, small_ensemble, synthetic_data
@@ -283,43 +283,22 @@ def test_a_dropout_that_is_none_is_refused(saved_law: Path, dropout: float) -> N
         load_model(saved_law)
 
 
-def _student_card(encoder: str) -> ModelCard:
-    factors = TaughtSpace(
-        solvents=tuple(SPACE.solvents.values()),
-        salts=tuple(SPACE.salts.values()),
-        solvents_per_mixture=(2,),
-        fraction_step=0.1,
-        molality_mol_kg=SPACE.molality_mol_kg,
-        temperature_K=SPACE.temperature_K,
-    )
-    stands_for = StandsFor(
-        ensemble_sha256="e",
-        members=2,
-        space=factors,
-        space_sha256=factors.sha256(),
-        taught=1760,
-        seed=0,
-        errors=StudentErrors(400, 0.1, 2.0, 1.0, 0.9, 0.8, 0.7),
-        rate_ratio=4.0,
-    )
-    network = small_student(encoder).network
-    return card_of(network, student_settings_of(encoder), {"source": "a.csv"}, 3, {}, (), stands_for)
-
-
 @pytest.mark.parametrize("encoder", ENSEMBLES)
 def test_a_student_comes_back_as_it_was(tmp_path: Path, encoder: str) -> None:
-    save_model(small_student(encoder).network, _student_card(encoder), tmp_path / "student")
+    saved_student(tmp_path / "student", encoder)
     student = load_model(tmp_path / "student")
     assert isinstance(student, Student)
     before, after = (one.bind(SPACE.table).predict(SPACE[:]) for one in (small_student(encoder), student))
     for name in ("mean", "epistemic", "aleatoric", "in_domain"):
         assert torch.equal(getattr(after, name), getattr(before, name))
-    assert load_card(tmp_path / "student") == _student_card(encoder)
+    card = load_card(tmp_path / "student")
+    assert card.settings == student_settings_of(encoder)
+    assert card.stands_for == STANDS_FOR
 
 
 @pytest.mark.parametrize("encoder", ENSEMBLES)
 def test_a_student_is_not_read_as_an_ensemble(tmp_path: Path, encoder: str) -> None:
-    save_model(small_student(encoder).network, _student_card(encoder), tmp_path / "student")
+    saved_student(tmp_path / "student", encoder)
     path = tmp_path / "student" / CARD
     path.write_text(json.dumps(json.loads(path.read_text()) | {"stands_for": None}))
     with pytest.raises(InputError, match=r"cannot be read as part of a model: .* is \(1, 3, .*not \(1, 2, "):
