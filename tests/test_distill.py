@@ -94,7 +94,7 @@ def test_a_screen_takes_the_student_and_says_what_it_stands_for(student: Path, t
 
 
 def test_beyond_its_space_a_screen_warns(student: Path, tmp_path: Path) -> None:
-    wider = JOB.replace("EC,", "EC, PC,").replace("298.15", "323.15")
+    wider = JOB.replace("[EC,", "[EC, PC,").replace("298.15", "323.15")
     assert model_for(choose_screen(job(tmp_path, wider), None), str(student)).warnings == (
         "the model stands for an ensemble and was taught on a space beyond which this one goes in "
         "1 of its 5 solvents, temperature; what the ensemble says there it does not know",

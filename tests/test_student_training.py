@@ -35,7 +35,7 @@ SHORT = TrainingSettings(epochs=1, batch_size=16)
 def test_a_student_says_of_fresh_candidates_what_its_ensemble_says(
     encoder: str, mean_error: float, epistemic: float
 ) -> None:
-    # After one step instead of 400 the means are 1.07 and 0.006 off, and of either one correlation is below 0.
+    # After one step, not 400, the means are 1.07 and 0.006 off and a correlation of either is below 0.
     taught, fresh = parts()
     assert not set(taught.tolist()) & set(fresh.tolist())
     errors = compare(small_student(encoder), ensemble_of(encoder), SPACE.table, SPACE.at(fresh))
