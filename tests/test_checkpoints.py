@@ -301,5 +301,7 @@ def test_a_student_is_not_read_as_an_ensemble(tmp_path: Path, encoder: str) -> N
     saved_student(tmp_path / "student", encoder)
     path = tmp_path / "student" / CARD
     path.write_text(json.dumps(json.loads(path.read_text()) | {"stands_for": None}))
-    with pytest.raises(InputError, match=r"cannot be read as part of a model: .* is \(1, [35], .*not \(1, [24], "):
+    with pytest.raises(
+        InputError, match=r"cannot be read as part of a model: .* is \(1, [35], .*not \(1, [24], "
+    ):
         load_model(tmp_path / "student")

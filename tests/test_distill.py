@@ -17,13 +17,15 @@ from rich.console import Console
 from activelearn.screening import in_process
 from campaigns import distill
 from campaigns.distill import distil_to_directory, draw, print_student, rate_ratio
-from campaigns.screen import choose_model, choose_screen, model_for, screen_to_files
+from campaigns.screen import check_fits, choose_model, choose_screen, model_for, screen_to_files
 from surrogates.checkpoints import card_of, load_card, load_model, save_model
 from surrogates.errors import InputError
 from surrogates.model_directories import model_hash
 from surrogates.student import Student
 from surrogates.student_training import StudentSettings
 from tests.synthetic_laws import SETTINGS, TARGET, small_law_ensemble
+from tests.synthetic_mixtures import small_ensemble
+from tests.synthetic_students import small_student
 
 QUIET = Console(quiet=True)
 JOB = """
@@ -118,6 +120,14 @@ def test_what_cannot_be_distilled_is_refused(model: Path, student: Path, tmp_pat
         "drx-lmof: a screen of cathodes came; one of mixtures was expected. "
         "`activelearn train drxnet-distilled` distils cathodes."
     )
+    saltless = choose_screen(job(tmp_path, "target: y\n" + JOB.replace("[0.5,", "[0,")), None)
+    for sets in (small_ensemble(), small_student("molsets")):
+        with pytest.raises(InputError) as refused:
+            check_fits(sets, sets.target, saltless)
+        assert str(refused.value) == (
+            'key "space.molality_mol_kg": 0 is a mixture without salt; a model of encoder: molsets takes one '
+            "salt a mixture. Remove the 0, or give a model trained with encoder: diffmix."
+        )
     few = job(tmp_path, JOB.replace("0.2", "0.5"))
     assert refusal(str(model), few, out) == (
         f"{few}: its space has 72 candidates; a student needs at least 100. "

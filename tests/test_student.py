@@ -14,6 +14,7 @@ from torch import Tensor
 
 from activelearn.screening import Screen, by_mean
 from surrogates.batches import MixtureBatch
+from surrogates.errors import InputError
 from surrogates.student import StudentPredictor
 from tests.synthetic_mixtures import CALIBRATION
 from tests.synthetic_students import ENSEMBLES, SPACE, ensemble_of, small_student
@@ -69,6 +70,14 @@ def test_a_product_is_predicted_as_its_rows_are(predictor: StudentPredictor, sta
         assert values.dtype == torch.float32
         torch.testing.assert_close(values, getattr(expected, part), rtol=1e-4, atol=1e-5)
     assert torch.equal(got.in_domain, expected.in_domain)
+
+
+def test_a_student_of_molsets_takes_one_salt() -> None:
+    bare = replace(BATCH, molality=torch.zeros_like(BATCH.molality))
+    sets, law = (small_student(encoder).bind(SPACE.table) for encoder in ENSEMBLES)
+    with pytest.raises(InputError, match=f"mixtures: of {len(bare)} mixtures {len(bare)} hold no salt"):
+        sets.predict(bare)
+    assert law.predict(bare).mean.isfinite().all()
 
 
 def test_gradients_reach_the_amounts(predictor: StudentPredictor) -> None:
