@@ -31,7 +31,7 @@ from surrogates.student_card import StandsFor
 from surrogates.student_training import FEWEST, StudentSettings, compare, student_settings, teach
 
 TEACHING = StudentSettings()
-_ROUNDS = 5
+_ROUNDS = 15
 _TIMED_BLOCKS = 2
 """Blocks of a space that either predicts a round."""
 

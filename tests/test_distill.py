@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -144,6 +144,7 @@ def test_what_cannot_be_distilled_is_refused(model: Path, student: Path, tmp_pat
     )
 
 
+@settings(max_examples=25)
 @given(st.integers(100, 10**12), st.integers(0, 100))
 def test_fresh_candidates_are_not_taught(candidates: int, seed: int) -> None:
     taught, fresh = draw(candidates, "space", seed)

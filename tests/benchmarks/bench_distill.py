@@ -26,14 +26,14 @@ def main() -> None:
     """Print the student's table and the ratio of the rates on a large space."""
     with TemporaryDirectory() as directory:
         out = Path(directory) / "student"
-        print_student(distil_to_directory(MODEL, JOB, out, 0, Console(quiet=True)), Console())
+        print_student(distil_to_directory(MODEL, JOB, out, 0, Console(quiet=True)), Console(width=120))
         student, ensemble = (choose_model(str(one)).model for one in (out, MODEL))
     bundled = choose_screen(JOB, top_k=None).space.space()
     large = replace(
         bundled, solvents_per_mixture=(3,), fraction_step=0.2, molality_mol_kg=(0.5, 1.0, 1.5, 2.0, 2.5)
     )
     ratio = rate_ratio(student.bind(large.table), ensemble.bind(large.table), large)
-    Console().print(f"The rate on a space of {len(large):,}, of the ensemble's: {ratio:.2f}")
+    Console(width=120).print(f"The rate on a space of {len(large):,}, of the ensemble's: {ratio:.2f}")
 
 
 if __name__ == "__main__":
