@@ -141,7 +141,8 @@ def _fill(
         offset: Position of the first of the conditions among the product's.
     """
     every, each = len(product.salt), conditions.shape[1]
-    most = max(1, _TILE // solvents[:, 0].numel())
+    # No more than conditions are held at once, so that of several mixtures all conditions are at hand.
+    most = max(1, min(_CONDITIONS, _TILE // (len(solvents) * solvents.shape[-1])))
     step = max(1, most // every)
     part = -(-each // -(-each // most))
     weight = state["hidden.weight"].mT.contiguous()
