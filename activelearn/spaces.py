@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from surrogates.batches import MixtureProduct
+from surrogates.batches import MixtureBatch, MixtureProduct
 from surrogates.molecules import Component, MoleculeTable, lookup
 
 if TYPE_CHECKING:
@@ -102,6 +102,15 @@ class MixtureSpace:
         return MixtureProduct(
             self._solvent_rows[solvents], weights.float(), salt, molality, temperature_K, low, high
         )
+
+    def at(self, candidates: Tensor) -> MixtureBatch:
+        """Return some candidates, `n`, int64, in the order given."""
+        count = self._conditions_count
+        solvents, weights = self._decode(candidates // count)
+        product = MixtureProduct(
+            self._solvent_rows[solvents], weights.float(), *self._conditions, 0, len(candidates) * count
+        )
+        return product.take(torch.arange(len(candidates)) * count + candidates % count)
 
     @cached_property
     def table(self) -> MoleculeTable:

@@ -217,6 +217,33 @@ def train(
     typer.echo(f"The model is in {out}.")
 
 
+@app.command()
+def distill(
+    model: Annotated[
+        str, typer.Argument(help="Model directory of an ensemble, or the name of a model that ships.")
+    ],
+    space: Annotated[
+        str, typer.Argument(help="A YAML file of a screen of mixtures, or the name of a job that ships.")
+    ],
+    out: Annotated[Path, typer.Option(help="Directory for the student, new or empty.")] = Path(
+        "results/student"
+    ),
+    seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")] = 0,
+) -> None:
+    """Teach one network what an ensemble says of a space, for a faster screen, and judge it."""
+    from rich.console import Console
+
+    from campaigns.distill import distil_to_directory, print_student
+
+    try:
+        card = distil_to_directory(model, space, out, seed, Console(stderr=True, highlight=False))
+    except KeyboardInterrupt:
+        typer.echo("Interrupted. Nothing was written.", err=True)
+        raise typer.Exit(130) from None
+    print_student(card, Console(width=None if sys.stdout.isatty() else 120, highlight=False))
+    typer.echo(f"The student is in {out}.")
+
+
 def main() -> None:
     """Run the command line: exit 0 when done, 2 on the user's input, 1 on a fault of ours."""
     from surrogates.errors import InputError

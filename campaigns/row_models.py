@@ -25,6 +25,7 @@ from surrogates.model_directories import model_kind
 from surrogates.molecules import MoleculeTable
 from surrogates.prediction import Prediction
 from surrogates.quantities import Floats
+from surrogates.student import Student
 from surrogates.tables import candidate_mixtures, measured_mixtures
 from surrogates.text_tables import TextTable
 
@@ -140,7 +141,7 @@ def choose_row_model(model: str) -> RowModel:
 class MixtureRows:
     """A model of electrolytes."""
 
-    model: MixtureModel
+    model: MixtureModel | Student
     facts: Mapping[str, Any]
     further: tuple[str, ...] = ()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Collection
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -16,6 +16,7 @@ import pandas as pd
 from rich.console import Console
 
 from activelearn.screening import Engine, Screen, Standing, in_process, run
+from activelearn.spaces import MixtureSpace
 from campaigns.cathode_config import CathodeScreenConfig
 from campaigns.config import load_yaml_of_kind, resolve_job
 from campaigns.report import print_best, progress, watched
@@ -28,6 +29,8 @@ from surrogates.ensemble import MixtureEnsemble
 from surrogates.errors import InputError, Problem
 from surrogates.model_directories import model_hash
 from surrogates.prediction import Model
+from surrogates.student import Student
+from surrogates.student_card import StandsFor, TaughtSpace
 
 AnyScreen = ScreenConfig | CathodeScreenConfig
 
@@ -83,7 +86,27 @@ def model_for(config: AnyScreen, model: str | None) -> ChosenModel:
     """
     if isinstance(config, CathodeScreenConfig):
         return choose_discharge_model(config)
-    return choose_model(model or SHIPPED[0])
+    chosen = choose_model(model or SHIPPED[0])
+    if stands_for := chosen.facts.get("stands_for"):
+        beyond = StandsFor.model_validate(stands_for).space.beyond(taught_space(config.space.space()))
+        warning = (
+            f"the model stands for an ensemble and was taught on a space beyond which this one goes in "
+            f"{', '.join(beyond)}; what the ensemble says there it does not know"
+        )
+        return replace(chosen, warnings=(warning,) if beyond else ())
+    return chosen
+
+
+def taught_space(space: MixtureSpace) -> TaughtSpace:
+    """Return the factors of a space as the card of a student keeps them."""
+    return TaughtSpace(
+        solvents=tuple(space.solvents.values()),
+        salts=tuple(space.salts.values()),
+        solvents_per_mixture=space.solvents_per_mixture,
+        fraction_step=space.fraction_step,
+        molality_mol_kg=space.molality_mol_kg,
+        temperature_K=space.temperature_K,
+    )
 
 
 def choose_discharge_model(config: CathodeScreenConfig) -> ChosenModel:
@@ -132,7 +155,10 @@ def mixture_facts(directory: Path) -> dict[str, Any]:
     """
     card = load_card(directory)
     trained_on = {key: card.data.get(key) for key in ("source", "sha256", "rows")}
-    return {"sha256": model_hash(directory), "seed": card.seed, "data": trained_on}
+    facts = {"sha256": model_hash(directory), "seed": card.seed, "data": trained_on}
+    if card.stands_for is not None:
+        facts["stands_for"] = card.stands_for.model_dump(mode="json")
+    return facts
 
 
 def choose_engine(
@@ -186,11 +212,8 @@ def screen_to_files(
     started = perf_counter()
     space = config.space.space()
     predictor = chosen.model.bind(space.table)
-    if isinstance(config, ScreenConfig) and predictor.target != config.target:
-        wrong = f"the model predicts {predictor.target}, the screen asks for {config.target}"
-        raise InputError(Problem("target", wrong, "Give another model or mend the target."))
-    if isinstance(config, ScreenConfig) and isinstance(chosen.model, MixtureEnsemble):
-        _check_salted(config)
+    if isinstance(config, ScreenConfig):
+        check_fits(chosen.model, predictor.target, config)
     load_s = chosen.load_s + perf_counter() - started
     shards = out.resolve() / "predictions" if keep_shards else None
     objectives = config.asked() if isinstance(config, CathodeScreenConfig) else ()
@@ -209,9 +232,17 @@ def screen_to_files(
     return record
 
 
-def _check_salted(config: ScreenConfig) -> None:
-    """Check that a space holds what a model of the encoder molsets can be asked: a salt in each mixture."""
-    if 0 in config.space.molality_mol_kg:
+def check_fits(model: Model, target: str, config: ScreenConfig) -> None:
+    """Check that a model predicts what a screen asks for, of mixtures as its encoder takes them.
+
+    Raises:
+        InputError: If it predicts something else, or takes one salt a mixture where some have none.
+    """
+    if target != config.target:
+        wrong = f"the model predicts {target}, the screen asks for {config.target}"
+        raise InputError(Problem("target", wrong, "Give another model or mend the target."))
+    network = model.network if isinstance(model, Student) else model
+    if isinstance(network, MixtureEnsemble) and 0 in config.space.molality_mol_kg:
         wrong = "0 is a mixture without salt; a model of encoder: molsets takes one salt a mixture"
         mend = "Remove the 0, or give a model trained with encoder: diffmix."
         raise InputError(Problem('key "space.molality_mol_kg"', wrong, mend))

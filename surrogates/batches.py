@@ -146,7 +146,10 @@ class MixtureProduct:
 
     def expand(self) -> MixtureBatch:
         """Return the rows that are meant one by one: the slow, plain form."""
-        rows = torch.arange(self.start, self.stop)
+        return self.take(torch.arange(self.start, self.stop))
+
+    def take(self, rows: Tensor) -> MixtureBatch:
+        """Return some rows, `n`, int64, of all of the product, meant or not."""
         mixture, condition = rows // len(self.salt), rows % len(self.salt)
         return MixtureBatch(
             self.solvents[mixture],

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from surrogates.batches import MixtureBatch
 from surrogates.prediction import LEAST_VARIANCE, MemberPredictor
+from surrogates.student import StudentPredictor
 
 
 class MemberPosterior(EnsemblePosterior):
@@ -79,10 +80,7 @@ class EnsembleSurrogate(Model):
         Raises:
             UnsupportedError: For another output, or noise given as a tensor.
         """
-        if output_indices not in (None, [0]):
-            raise UnsupportedError(f"output_indices is {output_indices}; the ensemble has one output, 0")
-        if isinstance(observation_noise, Tensor):
-            raise UnsupportedError("observation_noise is a tensor; the ensemble infers it, so give True")
+        _check_asked(output_indices, observation_noise)
         batch = MixtureBatch.from_rows(X.reshape(-1, X.shape[-1]), self.salts)
         outputs = self.predictor.member_outputs(batch)
         means, variances = (
@@ -101,3 +99,69 @@ class EnsembleSurrogate(Model):
         else:
             posterior = MemberPosterior((mean + deviations).unsqueeze(-1), aleatoric.unsqueeze(-1))
         return posterior if posterior_transform is None else posterior_transform(posterior)
+
+
+class StudentSurrogate(Model):
+    """A student as a BoTorch model of one output; inputs as of `EnsembleSurrogate`.
+
+    It has learnt what its ensemble says of each candidate, not of several together: in a batch of `q` points
+    they count as independent. An acquisition function that is to spread a batch needs the ensemble.
+
+    Args:
+        predictor: A student bound to the molecule table that the rows point into.
+        salts: Slots for salts in a row, `s`.
+    """
+
+    def __init__(self, predictor: StudentPredictor, salts: int = 1) -> None:
+        super().__init__()
+        self.predictor = predictor
+        self.salts = salts
+
+    @property
+    def num_outputs(self) -> int:
+        """One target."""
+        return 1
+
+    @property
+    def batch_shape(self) -> torch.Size:
+        """Empty."""
+        return torch.Size()
+
+    def posterior(
+        self,
+        X: Tensor,
+        output_indices: list[int] | None = None,
+        observation_noise: bool | Tensor = False,
+        posterior_transform: PosteriorTransform | None = None,
+    ) -> Posterior:
+        """Return the Gaussian that the student says, calibrated, in the target's unit and the type of `X`.
+
+        Args:
+            X: `b x q x (2 k + 2 s + 1)`.
+            output_indices: None or `[0]`.
+            observation_noise: Whether the variance holds the aleatoric one, as a measurement's does.
+            posterior_transform: Applied to what is returned.
+
+        Raises:
+            UnsupportedError: For another output, or noise given as a tensor.
+        """
+        _check_asked(output_indices, observation_noise)
+        batch = MixtureBatch.from_rows(X.reshape(-1, X.shape[-1]), self.salts)
+        mean, epistemic, aleatoric = (
+            part.reshape(X.shape[:-1]).to(X.dtype) for part in self.predictor.marginals(batch)
+        )
+        variance = epistemic + aleatoric if observation_noise else epistemic
+        posterior = GPyTorchPosterior(MultivariateNormal(mean, variance.diag_embed()))
+        return posterior if posterior_transform is None else posterior_transform(posterior)
+
+
+def _check_asked(output_indices: list[int] | None, observation_noise: bool | Tensor) -> None:
+    """Check what is asked of a posterior of one output.
+
+    Raises:
+        UnsupportedError: For another output, or noise given as a tensor.
+    """
+    if output_indices not in (None, [0]):
+        raise UnsupportedError(f"output_indices is {output_indices}; the model has one output, 0")
+    if isinstance(observation_noise, Tensor):
+        raise UnsupportedError("observation_noise is a tensor; the model infers it, so give True")

@@ -27,6 +27,8 @@ from surrogates.law_ensemble import LawEnsemble, LawSettings
 from surrogates.members import Members
 from surrogates.model_directories import WEIGHTS, read_card, unreadable, write_directory
 from surrogates.prediction import Calibration
+from surrogates.student import VARIANCES, Student
+from surrogates.student_card import StandsFor
 
 MixtureModel = MixtureEnsemble | LawEnsemble
 SHIPPED = ("molsets-conductivity", "diffmix-calisol")
@@ -71,7 +73,7 @@ class ModelCard(BaseModel):
         target: Name of the target with its unit.
         shift: Mean of the target in training.
         scale: Standard deviation of the target in training.
-        settings: Of the ensemble.
+        settings: Of the ensemble, or of the student.
         calibration: What makes the variances and the interval true.
         salts: Canonical SMILES of the training salts.
         molality_mol_kg: Lowest and highest of all salts together in training.
@@ -82,6 +84,7 @@ class ModelCard(BaseModel):
         seed: Of the training.
         versions: Of the software.
         scores: On splits; the model itself has seen all rows.
+        stands_for: Of a student, which ensemble it learnt from; None of an ensemble.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -104,6 +107,7 @@ class ModelCard(BaseModel):
     seed: int
     versions: dict[str, str]
     scores: tuple[ScoreRow, ...]
+    stands_for: StandsFor | None = None
 
 
 def card_of(
@@ -113,8 +117,9 @@ def card_of(
     seed: int,
     versions: Mapping[str, str],
     scores: tuple[ScoreRow, ...],
+    stands_for: StandsFor | None = None,
 ) -> ModelCard:
-    """Return the card of a fitted ensemble."""
+    """Return the card of a fitted ensemble, or of a student's network."""
     return ModelCard(
         target=ensemble.target,
         shift=ensemble.shift,
@@ -130,6 +135,7 @@ def card_of(
         seed=seed,
         versions=dict(versions),
         scores=scores,
+        stands_for=stands_for,
     )
 
 
@@ -162,7 +168,7 @@ def load_card(directory: Path) -> ModelCard:
     return read_card(directory, ModelCard)
 
 
-def load_model(directory: Path) -> MixtureModel:
+def load_model(directory: Path) -> MixtureModel | Student:
     """Read a model directory.
 
     Raises:
@@ -178,7 +184,7 @@ def load_model(directory: Path) -> MixtureModel:
         tensors = load(path.read_bytes())
         _check_shapes(tensors, card)
         features = MoleculeFeatures(*(tensors[f"features.{name}"] for name in _FEATURES))
-        network = _network(card.settings, features.width)
+        network = network_of(card.settings, features.width, 1 if card.stands_for is None else VARIANCES)
         prefix = "members."
         state = {n.removeprefix(prefix): tensor for n, tensor in tensors.items() if n.startswith(prefix)}
         members = Members.of([network] * card.settings.members).with_state(state)
@@ -190,7 +196,7 @@ def load_model(directory: Path) -> MixtureModel:
     except KeyError as error:
         raise unreadable(path, f"there is no tensor {error}") from None
     fitted = LawEnsemble if isinstance(card.settings, LawSettings) else MixtureEnsemble
-    return fitted(
+    model = fitted(
         members=Members(members.network, *(_detached(t) for t in (members.parameters, members.buffers))),
         features=features,
         domain=Domain(
@@ -205,13 +211,20 @@ def load_model(directory: Path) -> MixtureModel:
         shift=card.shift,
         scale=card.scale,
     )
+    return model if card.stands_for is None else Student(model)
 
 
-def _network(settings: EnsembleSettings | LawSettings, width: int) -> nn.Module:
-    """Return a network of these sizes, set to predict."""
+def network_of(settings: EnsembleSettings | LawSettings, width: int, variances: int = 1) -> nn.Module:
+    """Return a network of these sizes, set to predict.
+
+    Args:
+        settings: Of the ensemble.
+        width: Features of a molecule.
+        variances: That the network says.
+    """
     if isinstance(settings, LawSettings):
-        return DiffMix(settings.encoder).eval()
-    return MolSets(settings.encoder, width).eval()
+        return DiffMix(settings.encoder, variances).eval()
+    return MolSets(settings.encoder, width, variances).eval()
 
 
 def _check_shapes(tensors: Mapping[str, Tensor], card: ModelCard) -> None:

@@ -134,6 +134,10 @@ class BoundDomain:
         """Return the distance of each mixture to the nearest training mixture, `n`."""
         return self._squared(batch).sqrt()
 
+    def tells(self, batch: MixtureBatch | MixtureProduct) -> Tensor:
+        """Return which mixtures are in the domain, `n`, bool, in the order of either."""
+        return self.holds_product(batch) if isinstance(batch, MixtureProduct) else self.holds(batch)
+
     def holds(self, batch: MixtureBatch) -> Tensor:
         """Return which mixtures are in the domain, `n`, bool."""
         near = self._squared(batch) <= self.domain.threshold**2

@@ -50,13 +50,22 @@ class EnsemblePredictor:
         Raises:
             InputError: If a mixture holds more than one salt.
         """
-        if isinstance(batch, MixtureProduct):
-            outputs = product_outputs(self.state, self.embedding, batch)
-        else:
-            batch = batch.to(self.embedding.dtype)
-            outputs = head(self.state, mix(self.state, self.embedding, batch))
-        mean, log_variance = outputs.unbind(1)
+        mean, log_variance = self.outputs(batch).unbind(1)
         return self.shift + self.scale * mean, self.scale**2 * bounded_variance(log_variance)
+
+    def check_takes(self, batch: MixtureBatch | MixtureProduct) -> None:
+        """Check that the networks can be asked about mixtures.
+
+        Raises:
+            InputError: If a mixture holds no salt or more than one.
+        """
+        check_one_salt(batch.salt_counts())
+
+    def outputs(self, batch: MixtureBatch | MixtureProduct) -> Tensor:
+        """Return each member's mean and unbounded log variances, standardised, `K x h x n`."""
+        if isinstance(batch, MixtureProduct):
+            return product_outputs(self.state, self.embedding, batch)
+        return head(self.state, mix(self.state, self.embedding, batch.to(self.embedding.dtype)))
 
     def double(self) -> EnsemblePredictor:
         """Return the same predictor with float64 tensors, for gradients to be followed and checked.
@@ -75,11 +84,7 @@ class EnsemblePredictor:
         Raises:
             InputError: If a mixture holds no salt or more than one.
         """
-        check_one_salt(batch.salt_counts())
+        self.check_takes(batch)
         with torch.no_grad():
             mean, variance = self.member_outputs(batch)
-            domain = self.domain
-            in_domain = (
-                domain.holds_product(batch) if isinstance(batch, MixtureProduct) else domain.holds(batch)
-            )
-            return of_members(mean, variance, self.calibration, in_domain)
+            return of_members(mean, variance, self.calibration, self.domain.tells(batch))

@@ -74,12 +74,12 @@ class LawEnsemble:
         Each species is embedded and each pair evaluated once, here.
         """
         speciation = Speciation.of(table.components)
-        one, other = torch.triu_indices(len(speciation.table), len(speciation.table))
+        both = pairs_of(speciation.table)
         place = torch.zeros(len(speciation.table), len(speciation.table), dtype=torch.int64)
-        place[one, other] = place[other, one] = torch.arange(len(one))
+        place[both[0], both[1]] = place[both[1], both[0]] = torch.arange(both.shape[1])
         with torch.no_grad():
             embedding = self.members.each("embed", *species_inputs(speciation.table))
-            species, pairs = self.members.each("parts", torch.stack([one, other]), mine=(embedding,))
+            species, pairs = self.members.each("parts", both, mine=(embedding,))
         return LawPredictor(
             laws=self.members.part("law"),
             species=species,
@@ -92,6 +92,11 @@ class LawEnsemble:
             shift=self.shift,
             scale=self.scale,
         )
+
+
+def pairs_of(table: MoleculeTable) -> Tensor:
+    """Return all pairs of the species of a table in the order of `LawPredictor.place`, `2 x r`, int64."""
+    return torch.triu_indices(len(table), len(table))
 
 
 def species_inputs(table: MoleculeTable) -> tuple[MoleculeTable, Tensor, Tensor]:

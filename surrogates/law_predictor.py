@@ -10,6 +10,7 @@ from torch.nn.functional import embedding_bag
 
 from surrogates.batches import MixtureBatch, MixtureProduct
 from surrogates.domain import BoundDomain
+from surrogates.encoders.molsets_stacked import bounded_variance
 from surrogates.members import Members
 from surrogates.prediction import Calibration, Prediction, of_members
 from surrogates.species import Speciation
@@ -59,10 +60,18 @@ class LawPredictor:
 
         Gradients pass through fractions, molality and temperature of a `MixtureBatch`.
         """
+        mean, log_variance = self.outputs(batch).unbind(1)
+        return self.shift + self.scale * mean, self.scale**2 * bounded_variance(log_variance)
+
+    def check_takes(self, batch: MixtureBatch | MixtureProduct) -> None:
+        """Do nothing: the networks can be asked about any mixtures."""
+
+    def outputs(self, batch: MixtureBatch | MixtureProduct) -> Tensor:
+        """Return each member's mean and unbounded log variances, standardised, `K x h x n`."""
         if isinstance(batch, MixtureProduct):
             batch = batch.expand()
-        mean, variance = self.laws.each("forward", mine=(self._pooled(batch.to(self.species.dtype)),))
-        return self.shift + self.scale * mean, self.scale**2 * variance
+        outputs: Tensor = self.laws.each("outputs", mine=(self._pooled(batch.to(self.species.dtype)),))
+        return outputs
 
     def _pooled(self, batch: MixtureBatch) -> Tensor:
         """Return what `pool` does, `K x n x (2 p + 1)`, by the few species of each mixture, not by all."""
@@ -81,11 +90,7 @@ class LawPredictor:
         """Return the prediction for each mixture of the batch, in its order, in the dtype of the tensors."""
         with torch.no_grad():
             mean, variance = self.member_outputs(batch)
-            domain = self.domain
-            in_domain = (
-                domain.holds_product(batch) if isinstance(batch, MixtureProduct) else domain.holds(batch)
-            )
-            return of_members(mean, variance, self.calibration, in_domain)
+            return of_members(mean, variance, self.calibration, self.domain.tells(batch))
 
 
 def _summed(of_members: Tensor, rows: Tensor, shares: Tensor) -> Tensor:

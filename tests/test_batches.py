@@ -116,6 +116,8 @@ def test_a_product_expands_as_two_loops_would(m: int, c: int, data: st.DataObjec
     assert torch.equal(product.salt_counts(), expected.salt_counts())
     assert len(product) == len(product.expand()) == stop - start
     assert_equal(product.expand(), expected)
+    backwards = torch.arange(stop - start).flip(0)
+    assert_equal(product.take(start + backwards), expected[backwards])
 
 
 SALTED = replace(

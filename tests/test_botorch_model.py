@@ -16,9 +16,10 @@ from botorch.posteriors.gpytorch import GPyTorchPosterior
 from botorch.sampling.get_sampler import get_sampler
 from torch import Tensor
 
-from surrogates.botorch_model import EnsembleSurrogate, MemberPosterior
+from surrogates.botorch_model import EnsembleSurrogate, MemberPosterior, StudentSurrogate
 from tests.synthetic_laws import small_law_ensemble, vft_data
 from tests.synthetic_mixtures import CALIBRATION, SALTS, small_ensemble, synthetic_data
+from tests.synthetic_students import ENSEMBLES, SPACE, small_student
 
 DATA = synthetic_data()
 
@@ -72,13 +73,13 @@ def test_one_output_and_no_batch(model: EnsembleSurrogate) -> None:
     assert model.num_outputs == 1
     assert model.batch_shape == torch.Size()
     torch.testing.assert_close(model.posterior(_rows(2), [0]).mean, model.posterior(_rows(2)).mean)
-    with pytest.raises(UnsupportedError, match=r"output_indices is \[1\]; the ensemble has one output, 0"):
+    with pytest.raises(UnsupportedError, match=r"output_indices is \[1\]; the model has one output, 0"):
         model.posterior(_rows(2), [1])
 
 
 def test_noise_as_a_tensor_is_refused(model: EnsembleSurrogate) -> None:
     with pytest.raises(
-        UnsupportedError, match=r"observation_noise is a tensor; the ensemble infers it, so give True"
+        UnsupportedError, match=r"observation_noise is a tensor; the model infers it, so give True"
     ):
         model.posterior(_rows(2), observation_noise=torch.ones(2, 1))
 
@@ -145,3 +146,69 @@ def test_rows_of_several_salts_are_read_and_have_gradients() -> None:
     (gradient,) = torch.autograd.grad(posterior.mean.sum(), rows)
     assert (gradient[:6, [6, 7]] != 0).all()  # molalities
     assert (gradient[:6, [0, 1, 4, 5]] == 0).all()
+
+
+@pytest.fixture(params=ENSEMBLES)
+def student(request: pytest.FixtureRequest) -> StudentSurrogate:
+    return StudentSurrogate(small_student(request.param).bind(SPACE.table))
+
+
+@pytest.mark.parametrize("shape", [(12,), (3, 4), (2, 3, 2)])
+def test_the_students_numbers_are_those_of_predict(student: StudentSurrogate, shape: tuple[int, ...]) -> None:
+    batch = SPACE.at(torch.arange(0, 600, 50))
+    said = student.predictor.predict(batch)
+    rows = batch.to_rows().reshape(*shape, -1)
+    plain, measured = (student.posterior(rows, observation_noise=noise) for noise in (False, True))
+    for got, expected in (
+        (plain.mean, said.mean),
+        (plain.variance, said.epistemic),
+        (measured.mean, said.mean),
+        (measured.variance, said.epistemic + said.aleatoric),
+    ):
+        assert got.dtype == torch.float64
+        torch.testing.assert_close(got, expected.double().reshape(*shape, 1), rtol=1e-5, atol=1e-5)
+    assert student.num_outputs == 1
+    assert student.batch_shape == torch.Size()
+
+
+def test_to_a_student_the_points_of_a_batch_are_independent(student: StudentSurrogate) -> None:
+    rows = SPACE.at(torch.tensor([0, 0, 700])).to_rows()
+    posterior = student.posterior(rows)
+    assert isinstance(posterior, GPyTorchPosterior)
+    covariance = posterior.distribution.covariance_matrix
+    torch.testing.assert_close(covariance, posterior.variance[:, 0].diag())
+
+
+def test_a_student_refuses_what_an_ensemble_refuses(student: StudentSurrogate) -> None:
+    rows = SPACE.at(torch.arange(2)).to_rows()
+    with pytest.raises(UnsupportedError, match=r"output_indices is \[1\]; the model has one output, 0"):
+        student.posterior(rows, [1])
+    with pytest.raises(UnsupportedError, match="observation_noise is a tensor"):
+        student.posterior(rows, observation_noise=torch.ones(2, 1))
+    transform = ScalarizedPosteriorTransform(torch.tensor([-2.0], dtype=torch.float64))
+    negated = student.posterior(rows, posterior_transform=transform)
+    torch.testing.assert_close(negated.mean, -2 * student.posterior(rows).mean)
+
+
+@pytest.mark.parametrize("name", ["LogEI", "UCB"])
+def test_an_acquisition_is_optimised_over_a_student(student: StudentSurrogate, name: str) -> None:
+    acquisition = {
+        "LogEI": lambda: LogExpectedImprovement(student, best_f=-0.5),
+        "UCB": lambda: UpperConfidenceBound(student, beta=1.0),
+    }[name]()
+    row = SPACE.at(torch.tensor([700])).to_rows()[0]
+    bounds = torch.stack([row, row])
+    bounds[:, [2, 3]] = torch.tensor([[0.05], [0.95]], dtype=torch.float64)
+    bounds[:, 5] = torch.tensor([0.2, 2.0], dtype=torch.float64)
+    best, value = optimize_acqf(
+        acquisition,
+        bounds,
+        q=1,
+        num_restarts=1,
+        fixed_features={column: float(row[column]) for column in (0, 1, 4, 6)},
+        batch_initial_conditions=row.reshape(1, 1, -1).clone(),
+        options={"maxiter": 5},
+    )
+    assert value > acquisition(row.reshape(1, 1, -1))
+    assert (best >= bounds[0]).all()
+    assert (best <= bounds[1]).all()

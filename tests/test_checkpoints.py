@@ -24,9 +24,13 @@ from surrogates.encoders.mixture_law import LawName
 from surrogates.errors import InputError
 from surrogates.law_ensemble import LawEnsemble
 from surrogates.model_directories import CARD, WEIGHTS, model_hash
+from surrogates.student import Student
+from tests.saved_models import STANDS_FOR, saved_student
 from tests.synthetic_laws import SETTINGS as LAW_SETTINGS
 from tests.synthetic_laws import settings_of, small_law_ensemble, vft_data
 from tests.synthetic_mixtures import SETTINGS, small_ensemble, synthetic_data
+from tests.synthetic_students import ENSEMBLES, SPACE, small_student
+from tests.synthetic_students import settings_of as student_settings_of
 
 MEND = "Give a directory that `activelearn train` wrote, or train the model again."
 ROW = ScoreRow(
@@ -277,3 +281,27 @@ def test_a_dropout_that_is_none_is_refused(saved_law: Path, dropout: float) -> N
     (saved_law / CARD).write_text(json.dumps(card))
     with pytest.raises(InputError, match="dropout probability has to be between 0 and 1"):
         load_model(saved_law)
+
+
+@pytest.mark.parametrize("encoder", ENSEMBLES)
+def test_a_student_comes_back_as_it_was(tmp_path: Path, encoder: str) -> None:
+    saved_student(tmp_path / "student", encoder)
+    student = load_model(tmp_path / "student")
+    assert isinstance(student, Student)
+    before, after = (one.bind(SPACE.table).predict(SPACE[:]) for one in (small_student(encoder), student))
+    for name in ("mean", "epistemic", "aleatoric", "in_domain"):
+        assert torch.equal(getattr(after, name), getattr(before, name))
+    card = load_card(tmp_path / "student")
+    assert card.settings == student_settings_of(encoder)
+    assert card.stands_for == STANDS_FOR
+
+
+@pytest.mark.parametrize("encoder", ENSEMBLES)
+def test_a_student_is_not_read_as_an_ensemble(tmp_path: Path, encoder: str) -> None:
+    saved_student(tmp_path / "student", encoder)
+    path = tmp_path / "student" / CARD
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"stands_for": None}))
+    with pytest.raises(
+        InputError, match=r"cannot be read as part of a model: .* is \(1, [35], .*not \(1, [24], "
+    ):
+        load_model(tmp_path / "student")

@@ -174,3 +174,21 @@ def test_rows_at_one_temperature_have_a_scale_all_the_same() -> None:
     network = MixtureLaw("log", 2, (3,))
     network.standardise(torch.full((4,), 298.15), TARGET)
     assert network.temperature.tolist() == pytest.approx([298.15, 1.0, 0.9 * 298.15])
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_a_students_second_variance_changes_nothing_else(law: LawName) -> None:
+    torch.manual_seed(0)
+    one, two = MixtureLaw(law, 2, (3,)), MixtureLaw(law, 2, (3,), variances=2)
+    for network in (one, two):
+        network.standardise(TEMPERATURES_K.float(), TARGET.float())
+    state = two.state_dict()
+    for name, tensor in one.state_dict().items():
+        state[name] = torch.cat([tensor, state[name][4:]]) if name.startswith("mix_net.2") else tensor
+    two.load_state_dict(state)
+    mixed = torch.tensor([[0.3, -0.2, 260.0], [1.0, 2.0, 330.0]])
+    said = two.outputs(mixed)
+    assert said.shape == (3, 2)
+    torch.testing.assert_close(said[:2], one.outputs(mixed))
+    for own, other in zip(two(mixed), one(mixed), strict=True):
+        torch.testing.assert_close(own, other)

@@ -97,8 +97,8 @@ def test_a_product_gives_what_its_rows_give(
     stop = data.draw(st.integers(start, mixtures * conditions))
     product = _product(mixtures, conditions, start, stop)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stacked, "_ROWS", rows)
-        patch.setattr(stacked, "_CONDITIONS", max(rows, held))
+        patch.setattr(stacked, "_TILE", rows * STATE["from_solvents.bias"].numel())
+        patch.setattr(stacked, "_CONDITIONS", held)
         outputs = stacked.product_outputs(STATE, EMBEDDING, product)
     assert outputs.shape == (3, 2, stop - start)
     expected = stacked.head(STATE, stacked.mix(STATE, EMBEDDING, product.expand()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from surrogates.model_directories import CARD
 from surrogates.prediction import Prediction
 from surrogates.tables import read_mixtures
 from surrogates.text_tables import read_text
-from tests.saved_models import saved_ensemble, saved_law_model
+from tests.saved_models import saved_ensemble, saved_law_model, saved_student
 
 SCREEN = """
 target: log10_conductivity_S_cm
@@ -45,8 +46,11 @@ def _read(model: row_models.RowModel, path: Path, is_measured: bool = False) -> 
     return model.read(read_text(path), is_measured, {}, {})
 
 
-def test_rows_get_what_a_screen_says_of_the_same_candidates(tmp_path: Path) -> None:
-    name = saved_law_model(tmp_path / "model")
+@pytest.mark.parametrize("saved", [saved_law_model, saved_student])
+def test_rows_get_what_a_screen_says_of_the_same_candidates(
+    tmp_path: Path, saved: Callable[[Path], str]
+) -> None:
+    name = saved(tmp_path / "model")
     (tmp_path / "job.yaml").write_text(SCREEN)
     config = choose_screen(str(tmp_path / "job.yaml"), None)
     quiet = Console(file=io.StringIO())

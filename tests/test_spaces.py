@@ -115,6 +115,16 @@ def test_a_range_holds_what_describe_says(space: MixtureSpace, data: st.DataObje
 
 
 @given(spaces(), st.data())
+def test_candidates_in_any_order_are_those_of_the_range(space: MixtureSpace, data: st.DataObject) -> None:
+    candidates = torch.tensor(
+        data.draw(st.lists(st.integers(0, len(space) - 1), max_size=20)), dtype=torch.int64
+    )
+    every, some = space[:].expand(), space.at(candidates)
+    assert len(some) == len(candidates)
+    assert torch.equal(some.to_rows(), every[candidates].to_rows())
+
+
+@given(spaces(), st.data())
 def test_a_candidate_is_the_same_alone_as_in_a_list(space: MixtureSpace, data: st.DataObject) -> None:
     candidates = data.draw(st.lists(st.integers(0, len(space) - 1), min_size=1, max_size=20))
     whole = space.describe(range(len(space)))

@@ -89,16 +89,21 @@ class DiffMixSettings:
 
 
 class DiffMix(nn.Module):
-    """One member, of log10 of a transport property. `forward = head(mix(embed(species), batch))`."""
+    """One member, of log10 of a transport property. `forward = head(mix(embed(species), batch))`.
 
-    def __init__(self, settings: DiffMixSettings) -> None:
+    Args:
+        settings: Sizes, and the law.
+        variances: See `MixtureLaw`.
+    """
+
+    def __init__(self, settings: DiffMixSettings, variances: int = 1) -> None:
         super().__init__()
         width = settings.graph.molecule + FACTS * settings.facts
         self.facts = settings.facts
         self.graphs = MoleculeGraphs(settings.graph)
         self.sub_net = perceptron([width, settings.pair, settings.pooled])
         self.pair_net = perceptron([2 * width, settings.pair, settings.pooled])
-        self.law = MixtureLaw(settings.law, 2 * settings.pooled, settings.mix)
+        self.law = MixtureLaw(settings.law, 2 * settings.pooled, settings.mix, variances)
 
     def embed(self, table: MoleculeTable, atoms: Tensor, facts: Tensor) -> Tensor:
         """Return the embedding of each species, `u x d`.

@@ -64,18 +64,20 @@ class MixtureLaw(nn.Module):
         law: Which.
         inputs: Width of what is pooled, without the temperature.
         hidden: Widths of MixNet's hidden layers.
+        variances: That it says; a student's second (`surrogates.student`) is no affair of `forward`.
     """
 
-    def __init__(self, law: LawName, inputs: int, hidden: Sequence[int]) -> None:
+    def __init__(self, law: LawName, inputs: int, hidden: Sequence[int], variances: int = 1) -> None:
         super().__init__()
         self.law = law
-        self.mix_net = perceptron([inputs + (law in ("log", "none")), *hidden, len(_START)])
+        self.mix_net = perceptron([inputs + (law in ("log", "none")), *hidden, len(_START) - 1 + variances])
         last = self.mix_net[-1]
         assert isinstance(last, nn.Linear)
         with torch.no_grad():
             last.weight *= 0.3
-            start = torch.tensor(_START)
-            last.bias.copy_(start if law == "vft" else start * torch.tensor([1.0, 0.0, 0.0, 1.0]))
+            start = torch.tensor([*_START[:-1], *_START[-1:] * variances])
+            start[1:3] *= law == "vft"
+            last.bias.copy_(start)
         self.register_buffer("target", torch.tensor([0.0, 1.0]))
         self.register_buffer("temperature", torch.tensor([298.15, 30.0, 200.0]))
         self.register_buffer("property", torch.tensor(1.0))
@@ -97,7 +99,12 @@ class MixtureLaw(nn.Module):
         self.property = (10**target).std().float()
 
     def forward(self, mixed: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and variance of the standardised log10, each `n`, from what `pool` returns.
+        """Return mean and variance of the standardised log10, each `n`, from what `pool` returns."""
+        mean, log_variance = self.outputs(mixed)[:2]
+        return mean, bounded_variance(log_variance)
+
+    def outputs(self, mixed: Tensor) -> Tensor:
+        """Return mean and unbounded log variances of the standardised log10, `h x n`.
 
         Args:
             mixed: `n x (inputs + 1)`; the last column is the temperature, K.
@@ -123,4 +130,4 @@ class MixtureLaw(nn.Module):
                 log10 = at_middle
             case "none":
                 log10 = (self.property * softplus(said[..., 0]).clamp_min(_LEAST)).log10()
-        return (log10 - shift) / scale, bounded_variance(said[..., 3])
+        return torch.cat([((log10 - shift) / scale).unsqueeze(-1), said[..., 3:]], dim=-1).movedim(-1, 0)

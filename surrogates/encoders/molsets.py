@@ -57,9 +57,10 @@ class MolSets(nn.Module):
     Args:
         settings: Sizes.
         width: Features of a molecule that come beside its graph (`MoleculeFeatures.width`).
+        variances: That it says; a student's second (`surrogates.student`) is no affair of `head`.
     """
 
-    def __init__(self, settings: MolSetsSettings, width: int) -> None:
+    def __init__(self, settings: MolSetsSettings, width: int, variances: int = 1) -> None:
         super().__init__()
         self.graph_width = settings.graph
         widths = [len(ATOM_FEATURES)] + [settings.hidden] * settings.layers
@@ -75,7 +76,7 @@ class MolSets(nn.Module):
         self.from_solvents = nn.Linear(settings.graph + width, first)
         self.from_conditions = nn.Linear(settings.graph + width + 3, first, bias=False)
         self.hidden = nn.Linear(first, second)
-        self.out = nn.Linear(second, 2)
+        self.out = nn.Linear(second, 1 + variances)
         self._start()
         self.register_buffer("solvent_shift", torch.zeros(width))
         self.register_buffer("solvent_scale", torch.ones(width))
@@ -173,8 +174,8 @@ class MolSets(nn.Module):
 
     def head(self, mixed: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and variance of the standardised target, each `n`, from `n x first`."""
-        mean, log_variance = self.out(torch.relu(self.hidden(torch.relu(mixed)))).unbind(-1)
-        return mean, bounded_variance(log_variance)
+        said = self.out(torch.relu(self.hidden(torch.relu(mixed))))
+        return said[..., 0], bounded_variance(said[..., 1])
 
     def forward(self, table: MoleculeTable, features: Tensor, batch: MixtureBatch) -> tuple[Tensor, Tensor]:
         """Return mean and variance of the standardised target for each mixture, each `n`."""

@@ -21,10 +21,11 @@ Stacked = Mapping[str, Tensor]
 TRACE = 1e-12
 """Smallest fraction whose logarithm is taken."""
 _SMALLEST_MOLALITY = 1e-4
-_LOG_VARIANCE = (-7.0, 3.0)
+LOG_VARIANCE = (-7.0, 3.0)
 """Range of the standardised log variance: a member is never surer than 3 % of the target's spread."""
-_ROWS = 192
-"""Rows of a product whose hidden layers are computed at once: what fits the cache of one core."""
+_TILE = 192 * 5 * 256
+"""Numbers of the first layer that are computed at once, rows times networks times width: what fits the cache
+of one core. Of five members of the default size these are 192 rows; one small network takes more."""
 _CONDITIONS = 2048
 """Conditions of a product whose part of the first layer is held at once, 10 MB for five members."""
 
@@ -95,7 +96,7 @@ def mix(state: Stacked, embedding: Tensor, batch: MixtureBatch) -> Tensor:
 
 
 def head(state: Stacked, mixed: Tensor) -> Tensor:
-    """Return standardised mean and unbounded log variance, `K x 2 x n`, from `K x n x first`."""
+    """Return standardised mean and unbounded log variances, `K x h x n`, from `K x n x first`."""
     hidden = torch.relu(_linear(state, "hidden", torch.relu(mixed)))
     return torch.baddbmm(state["out.bias"][..., None], state["out.weight"], hidden.mT)
 
@@ -132,7 +133,7 @@ def _fill(
     small layers behind it. Its weights are transposed once: otherwise the multiply takes half as long again.
 
     Args:
-        outputs: `K x 2 x n`, written to.
+        outputs: `K x h x n`, written to.
         state: The networks.
         solvents: `K x m x first`, of all solvent mixtures of the product.
         conditions: `K x c x first`, of consecutive conditions.
@@ -140,8 +141,10 @@ def _fill(
         offset: Position of the first of the conditions among the product's.
     """
     every, each = len(product.salt), conditions.shape[1]
-    step = max(1, _ROWS // every)
-    part = -(-each // -(-each // _ROWS))
+    # No more than conditions are held at once, so that of several mixtures all conditions are at hand.
+    most = max(1, min(_CONDITIONS, _TILE // (len(solvents) * solvents.shape[-1])))
+    step = max(1, most // every)
+    part = -(-each // -(-each // most))
     weight = state["hidden.weight"].mT.contiguous()
     floor = -conditions[:, None]
     behind = torch.baddbmm(state["hidden.bias"][:, None], conditions, weight).repeat(1, step, 1)
@@ -163,7 +166,7 @@ def _fill(
 
 def bounded_variance(log_variance: Tensor) -> Tensor:
     """Return the variance, its logarithm bent smoothly into the range that is allowed."""
-    low, high = _LOG_VARIANCE
+    low, high = LOG_VARIANCE
     return (low + softplus(high - softplus(high - log_variance) - low)).exp()
 
 
