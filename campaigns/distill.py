@@ -62,13 +62,15 @@ def distil_to_directory(model: str, job: str, out: Path, seed: int, console: Con
         raise InputError(Problem(model, wrong, "Give an ensemble of networks."))
     check_fits(ensemble, ensemble.target, config)
     space = config.space.space()
+    factors = taught_space(space)
     taught, fresh = draw(len(space), job, seed)
     card = load_card(model_directory(model))
     settings = student_settings(card.settings, TEACHING.training(len(taught)))
     torch.set_num_threads(1)  # the numbers do not depend on the machine's cores
     with progress(console, "epochs", settings.training.epochs) as told:
-        student = teach(ensemble, settings, space.table, space.at(taught), seed, lambda done, of: told(done))
-    factors = taught_space(space)
+        student = teach(
+            ensemble, settings, factors, space.table, space.at(taught), seed, lambda done, of: told(done)
+        )
     stands_for = StandsFor(
         ensemble_sha256=chosen.facts["sha256"],
         members=len(ensemble.members),

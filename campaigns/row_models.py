@@ -13,13 +13,12 @@ import torch
 from campaigns.screen import discharge_facts, mixture_facts, model_directory
 from campaigns.screen_record import ESTIMATE, estimate_columns
 from surrogates.batches import MixtureBatch
-from surrogates.checkpoints import MixtureModel, load_model
+from surrogates.checkpoints import MixtureModel, load_model, takes_one_salt
 from surrogates.composition_batches import read_formulas
 from surrogates.composition_tables import CompositionData, read_compositions
 from surrogates.conditions import CONDITIONS
 from surrogates.discharge_models import DISTILLED, PUBLISHED_NAME, DischargeEnsemble, discharge_model
 from surrogates.discharge_objectives import COLUMNS, DischargeObjectives, Objective, Quantity
-from surrogates.ensemble import MixtureEnsemble
 from surrogates.errors import InputError, Problem
 from surrogates.model_directories import model_kind
 from surrogates.molecules import MoleculeTable
@@ -175,7 +174,7 @@ class MixtureRows:
         Raises:
             InputError: With every such row.
         """
-        if not isinstance(self.model, MixtureEnsemble):
+        if not takes_one_salt(self.model):
             return
         takes = "a model of encoder: molsets takes one a mixture"
         mend = "Give a model trained with encoder: diffmix, or remove the row."

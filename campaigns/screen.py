@@ -22,14 +22,12 @@ from campaigns.config import load_yaml_of_kind, resolve_job
 from campaigns.report import print_best, progress, watched
 from campaigns.screen_config import ScreenConfig
 from campaigns.screen_record import ScreenRecord, is_grid, ranked_table
-from surrogates.checkpoints import SHIPPED, load_card, load_model
+from surrogates.checkpoints import SHIPPED, load_card, load_model, takes_one_salt
 from surrogates.discharge_models import DischargeEnsemble, discharge_model
 from surrogates.discharge_objectives import DischargeObjectives, Objective
-from surrogates.ensemble import MixtureEnsemble
 from surrogates.errors import InputError, Problem
 from surrogates.model_directories import model_hash
 from surrogates.prediction import Model
-from surrogates.student import Student
 from surrogates.student_card import StandsFor, TaughtSpace
 
 AnyScreen = ScreenConfig | CathodeScreenConfig
@@ -241,8 +239,7 @@ def check_fits(model: Model, target: str, config: ScreenConfig) -> None:
     if target != config.target:
         wrong = f"the model predicts {target}, the screen asks for {config.target}"
         raise InputError(Problem("target", wrong, "Give another model or mend the target."))
-    network = model.network if isinstance(model, Student) else model
-    if isinstance(network, MixtureEnsemble) and 0 in config.space.molality_mol_kg:
+    if takes_one_salt(model) and 0 in config.space.molality_mol_kg:
         wrong = "0 is a mixture without salt; a model of encoder: molsets takes one salt a mixture"
         mend = "Remove the 0, or give a model trained with encoder: diffmix."
         raise InputError(Problem('key "space.molality_mol_kg"', wrong, mend))

@@ -99,8 +99,17 @@ class MixtureBatch:
         Args:
             rows: `n x (2 k + 2 s + 1)`.
             salts: `s`, which the width alone does not tell.
+
+        Raises:
+            ValueError: If the width is none of so many salts, or an index is no whole number.
         """
         k = (rows.shape[-1] - 1) // 2 - salts
+        indices = torch.cat([rows[:, :k], rows[:, 2 * k : 2 * k + salts]], dim=-1).detach()
+        if (rows.shape[-1] - 1) % 2 or k < 1 or not torch.equal(indices, indices.round().clamp_min(0)):
+            raise ValueError(
+                f"rows of {rows.shape[-1]} numbers do not hold {salts} salts: 2 k + 2 s + 1 numbers were "
+                "expected, whole ones where solvents and salts are named; give the number of salts"
+            )
         solvents, weights, salt, molality, temperature_K = rows.split([k, k, salts, salts, 1], dim=-1)
         return MixtureBatch(
             solvents=solvents.detach().round().long(),

@@ -211,7 +211,7 @@ def load_model(directory: Path) -> MixtureModel | Student:
         shift=card.shift,
         scale=card.scale,
     )
-    return model if card.stands_for is None else Student(model)
+    return model if card.stands_for is None else Student(model, card.stands_for.space)
 
 
 def network_of(settings: EnsembleSettings | LawSettings, width: int, variances: int = 1) -> nn.Module:
@@ -225,6 +225,11 @@ def network_of(settings: EnsembleSettings | LawSettings, width: int, variances: 
     if isinstance(settings, LawSettings):
         return DiffMix(settings.encoder, variances).eval()
     return MolSets(settings.encoder, width, variances).eval()
+
+
+def takes_one_salt(model: object) -> bool:
+    """Return whether an ensemble of mixtures, or a student of one, takes exactly one salt a mixture."""
+    return isinstance(model.network if isinstance(model, Student) else model, MixtureEnsemble)
 
 
 def _check_shapes(tensors: Mapping[str, Tensor], card: ModelCard) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # a worker of a screen needs the bound student, not what boun
     from surrogates.features import MoleculeFeatures
     from surrogates.law_ensemble import LawEnsemble
     from surrogates.molecules import MoleculeTable
+    from surrogates.student_card import TaughtSpace
 
 VARIANCES = 2
 """That a student says, noise first; an ensemble's members say their noise only."""
@@ -57,6 +58,74 @@ class HeadPredictor(Protocol):
         """Return the same predictor in float64."""
 
 
+_SLACK = 1e-4
+"""Share by which an amount or a temperature may lie outside what was taught: float32 rounds."""
+
+
+@dataclass(frozen=True)
+class BoundSpace:
+    """What a student was taught, bound to a table of `u` molecules: beyond it the ensemble was never asked.
+
+    Attributes:
+        solvents: `u`, bool, which were taught as a solvent.
+        salts: `u`, bool, which as a salt.
+        numbers: Numbers of solvents in a taught mixture, int64.
+        fractions: Lowest and highest weight fraction of a solvent that is not alone.
+        molality: Lowest and highest, mol/kg.
+        temperature_K: Lowest and highest, K.
+    """
+
+    solvents: Tensor
+    salts: Tensor
+    numbers: Tensor
+    fractions: tuple[float, float]
+    molality: tuple[float, float]
+    temperature_K: tuple[float, float]
+
+    @staticmethod
+    def of(space: TaughtSpace, table: MoleculeTable) -> BoundSpace:
+        """Return a space bound to a table; a polymer is known whatever the length of its chain."""
+        solvents, salts = (
+            torch.tensor([one.smiles in {known.smiles for known in taught} for one in table.components])
+            for taught in (space.solvents, space.salts)
+        )
+        molality, temperature_K = space.molality_mol_kg, space.temperature_K
+        return BoundSpace(
+            solvents,
+            salts,
+            torch.tensor(space.solvents_per_mixture),
+            space.fractions,
+            (min(molality), max(molality)),
+            (min(temperature_K), max(temperature_K)),
+        )
+
+    def holds(self, batch: MixtureBatch | MixtureProduct) -> Tensor:
+        """Return which mixtures lie within what was taught, `n`, bool, in the order of either."""
+        if isinstance(batch, MixtureBatch):
+            return self._mixed(batch.solvents, batch.weights) & self._prepared(
+                batch.salts, batch.molality, batch.temperature_K
+            )
+        mixed = self._mixed(batch.solvents, batch.weights)
+        prepared = self._prepared(batch.salt[:, None], batch.molality[:, None], batch.temperature_K)
+        return (mixed[:, None] & prepared).flatten()[batch.start : batch.stop]
+
+    def _mixed(self, solvents: Tensor, weights: Tensor) -> Tensor:
+        there = weights > 0
+        number = there.sum(-1, keepdim=True)
+        shares = weights / weights.sum(-1, keepdim=True)
+        taught = self.solvents[solvents] & (_between(shares, self.fractions) | (number == 1))
+        return (taught | ~there).all(-1) & torch.isin(number[:, 0], self.numbers)
+
+    def _prepared(self, salts: Tensor, molality: Tensor, temperature_K: Tensor) -> Tensor:
+        known = (self.salts[salts] | (molality == 0)).all(-1)
+        amount = _between(molality.sum(-1), self.molality)
+        return known & amount & _between(temperature_K, self.temperature_K)
+
+
+def _between(values: Tensor, ends: tuple[float, float]) -> Tensor:
+    return (values >= ends[0] * (1 - _SLACK)) & (values <= ends[1] * (1 + _SLACK))
+
+
 @dataclass(frozen=True)
 class StudentPredictor:
     """A student bound to a molecule table.
@@ -64,9 +133,11 @@ class StudentPredictor:
     Attributes:
         network: One network with a head for the mean, one for noise, one for doubt. Its domain and its
             calibration are those of the ensemble.
+        taught: What it was taught; what lies beyond is not in its domain, whatever the ensemble knows.
     """
 
     network: HeadPredictor
+    taught: BoundSpace
 
     @property
     def target(self) -> str:
@@ -102,7 +173,8 @@ class StudentPredictor:
         """
         self.network.check_takes(batch)
         with torch.no_grad():
-            return Prediction(*self.marginals(batch), self.network.domain.tells(batch))
+            in_domain = self.network.domain.tells(batch) & self.taught.holds(batch)
+            return Prediction(*self.marginals(batch), in_domain)
 
 
 @dataclass(frozen=True)
@@ -112,9 +184,11 @@ class Student:
     Attributes:
         network: An ensemble of one network with a second variance, with the ensemble's domain, features
             and calibration.
+        space: That it was taught on.
     """
 
     network: MixtureEnsemble | LawEnsemble
+    space: TaughtSpace
 
     @property
     def target(self) -> str:
@@ -133,4 +207,4 @@ class Student:
 
     def bind(self, table: MoleculeTable) -> StudentPredictor:
         """Return the predictor for mixtures of these molecules; each is embedded once, here."""
-        return StudentPredictor(self.network.bind(table))
+        return StudentPredictor(self.network.bind(table), BoundSpace.of(self.space, table))

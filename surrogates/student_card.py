@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from surrogates.molecules import Component
 
+_ROUNDING = 1e-9
 _STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
@@ -67,6 +68,16 @@ class TaughtSpace(BaseModel):
         """Return the hash of all factors."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
+    @property
+    def fractions(self) -> tuple[float, float]:
+        """Lowest and highest weight fraction of a solvent that is not alone; of such a one 1 and 1."""
+        several = [k for k in self.solvents_per_mixture if k > 1]
+        if not several:
+            return 1.0, 1.0
+        if self.fraction_step is None:
+            return 1 / max(several), 1 / min(several)
+        return self.fraction_step, 1 - (min(several) - 1) * self.fraction_step
+
     def beyond(self, other: TaughtSpace) -> list[str]:
         """Return in what another space goes beyond this one, a few words each."""
         found = []
@@ -77,8 +88,9 @@ class TaughtSpace(BaseModel):
                 found.append(f"{new} of its {len(getattr(other, factor))} {factor}")
         if not set(other.solvents_per_mixture) <= set(self.solvents_per_mixture):
             found.append("the number of solvents in a mixture")
-        if other.fraction_step is not None and self.fraction_step is None:
-            found.append("unequal fractions")
+        (low, high), asked_fractions = self.fractions, other.fractions
+        if asked_fractions[0] < low - _ROUNDING or asked_fractions[1] > high + _ROUNDING:
+            found.append("fractions")
         for factor, words in (("molality_mol_kg", "molality"), ("temperature_K", "temperature")):
             own, asked = getattr(self, factor), getattr(other, factor)
             if min(asked) < min(own) or max(asked) > max(own):

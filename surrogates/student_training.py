@@ -26,7 +26,7 @@ from surrogates.members import Members
 from surrogates.molecules import MoleculeTable
 from surrogates.prediction import MemberPredictor, Predictor
 from surrogates.student import LOG_DOUBT, VARIANCES, Student
-from surrogates.student_card import StudentErrors
+from surrogates.student_card import StudentErrors, TaughtSpace
 from surrogates.training import TrainingSettings, optimise
 
 FEWEST = 100
@@ -92,6 +92,7 @@ def student_settings(
 def teach(
     ensemble: MixtureEnsemble | LawEnsemble,
     settings: EnsembleSettings | LawSettings,
+    space: TaughtSpace,
     table: MoleculeTable,
     batch: MixtureBatch,
     seed: int,
@@ -102,6 +103,7 @@ def teach(
     Args:
         ensemble: Of two members or more.
         settings: Of the student, from `student_settings`.
+        space: That the candidates are drawn from.
         table: The molecules that `batch` points into.
         batch: `n` candidates; nothing measured is needed.
         seed: Of starting weights and order.
@@ -136,7 +138,7 @@ def teach(
         progress,
         learns=lambda name: not name.startswith(_EMBEDS),
     )
-    return Student(replace(ensemble, members=taught))
+    return Student(replace(ensemble, members=taught), space)
 
 
 def compare(

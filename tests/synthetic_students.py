@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from activelearn.spaces import MixtureSpace
+from campaigns.screen import taught_space
 from surrogates.ensemble import EnsembleSettings, MixtureEnsemble
 from surrogates.law_ensemble import LawEnsemble, LawSettings
 from surrogates.student import Student
@@ -24,6 +25,7 @@ SPACE = MixtureSpace(
     temperature_K=(273.15, 298.15, 323.15),
 )
 """2,160 candidates; a MolSets model of one temperature says the same at all three."""
+TAUGHT = taught_space(SPACE)
 ENSEMBLES = ("molsets", "diffmix")
 TEACHING = StudentSettings(steps=400, learning_rate=1e-2)
 
@@ -49,4 +51,4 @@ def parts() -> tuple[Tensor, Tensor]:
 def small_student(encoder: str) -> Student:
     """Return the student of the small ensemble of an encoder."""
     taught = SPACE.at(parts()[0])
-    return teach(ensemble_of(encoder), settings_of(encoder), SPACE.table, taught, seed=0)
+    return teach(ensemble_of(encoder), settings_of(encoder), TAUGHT, SPACE.table, taught, seed=0)

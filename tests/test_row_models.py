@@ -189,14 +189,18 @@ EC,1,,,,,3
 
 
 @pytest.mark.parametrize("is_measured", [False, True])
+@pytest.mark.parametrize("is_student", [False, True])
 def test_rows_of_no_salt_and_of_several_are_bad_rows_to_molsets_alone(
-    tmp_path: Path, is_measured: bool
+    tmp_path: Path, is_measured: bool, is_student: bool
 ) -> None:
     law = choose_row_model(saved_law_model(tmp_path / "law"))
     (tmp_path / "c.csv").write_text(SALTED.replace("TARGET", law.targets[0]), encoding="utf-8")
     assert len(law.read(read_text(tmp_path / "c.csv"), is_measured, {}, {}).predict().prediction.mean) == 3
     (tmp_path / "c.csv").write_text(SALTED.replace("TARGET", "y"), encoding="utf-8")
-    molsets = choose_row_model(saved_ensemble(tmp_path / "molsets"))
+    saved = (
+        saved_student(tmp_path / "student", "molsets") if is_student else saved_ensemble(tmp_path / "sets")
+    )
+    molsets = choose_row_model(saved)
     with pytest.raises(InputError) as caught:
         molsets.read(read_text(tmp_path / "c.csv"), is_measured, {}, {})
     one, mend = (

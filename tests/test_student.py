@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,9 +16,9 @@ from torch import Tensor
 from activelearn.screening import Screen, by_mean
 from surrogates.batches import MixtureBatch
 from surrogates.errors import InputError
-from surrogates.student import StudentPredictor
+from surrogates.student import BoundSpace, StudentPredictor
 from tests.synthetic_mixtures import CALIBRATION
-from tests.synthetic_students import ENSEMBLES, SPACE, ensemble_of, small_student
+from tests.synthetic_students import ENSEMBLES, SPACE, TAUGHT, ensemble_of, small_student
 
 PARTS = ("mean", "epistemic", "aleatoric")
 BATCH = SPACE.at(torch.arange(0, len(SPACE), 37))
@@ -41,6 +42,52 @@ def test_the_prediction_is_what_the_heads_say(predictor: StudentPredictor) -> No
     assert predictor.target == network.target
 
 
+@pytest.mark.parametrize(
+    ("change", "is_taught"),
+    [
+        ({}, True),
+        ({"molality": [[0.1]]}, False),
+        ({"molality": [[1.2]]}, True),
+        ({"molality": [[2.1]]}, False),
+        ({"temperature_K": [260.0]}, False),
+        ({"temperature_K": [310.0]}, True),
+        ({"weights": [[0.96, 0.04]]}, False),
+        ({"weights": [[0.42, 0.18]]}, True),
+        ({"weights": [[1.0, 0.0]]}, False),
+        ({"solvents": [[0, -1]]}, False),
+        ({"salts": [[0]]}, False),
+    ],
+)
+def test_what_lies_beyond_the_taught_space_is_not_in_its_domain(
+    predictor: StudentPredictor, change: dict[str, list[Any]], is_taught: bool
+) -> None:
+    table = SPACE.table
+    one = SPACE.at(torch.tensor([0]))
+    changed = {name: torch.tensor(value, dtype=getattr(one, name).dtype) for name, value in change.items()}
+    if "solvents" in changed:
+        changed["solvents"] = torch.tensor([[int(one.solvents[0, 0]), int(one.salts[0, 0])]])
+    if "salts" in changed:
+        changed["salts"] = one.solvents[:, :1]
+    batch = replace(one, **changed)
+    assert BoundSpace.of(TAUGHT, table).holds(one).tolist() == [True]
+    assert BoundSpace.of(TAUGHT, table).holds(batch).tolist() == [is_taught]
+    known = replace(predictor.network.domain, domain=replace(predictor.network.domain.domain, threshold=1e9))
+    careless = replace(predictor, network=replace(predictor.network, domain=known))
+    if not is_taught:
+        assert careless.predict(batch).in_domain.tolist() == [False]
+
+
+def test_a_product_is_taught_as_its_rows_are() -> None:
+    narrow = TAUGHT.model_copy(
+        update={"molality_mol_kg": (0.9, 1.6), "temperature_K": (290.0,), "solvents": TAUGHT.solvents[1:]}
+    )
+    space = BoundSpace.of(narrow.model_copy(update={"temperature_K": (298.15,)}), SPACE.table)
+    product = SPACE[7:1503]
+    found = space.holds(product)
+    assert torch.equal(found, space.holds(product.expand()))
+    assert 0 < int(found.sum()) < len(found)
+
+
 class Outputs:
     """A network whose heads say what it is told."""
 
@@ -55,7 +102,9 @@ class Outputs:
 
 def test_variances_stay_in_their_range() -> None:
     said = torch.tensor([0.5, -99.0, -99.0, 0.5, 99.0, 99.0]).reshape(1, 2, 3).mT
-    mean, epistemic, aleatoric = StudentPredictor(Outputs(said)).marginals(BATCH[:2])
+    mean, epistemic, aleatoric = StudentPredictor(
+        Outputs(said), BoundSpace.of(TAUGHT, SPACE.table)
+    ).marginals(BATCH[:2])
     torch.testing.assert_close(mean, torch.tensor([2.0, 2.0]))
     torch.testing.assert_close(epistemic, 2.0 * (4 * torch.tensor([-14.0, 3.0]).exp()) ** 0.8)
     torch.testing.assert_close(aleatoric, 3.0 * (4 * torch.tensor([-7.0, 3.0]).exp()) ** 0.8)

@@ -28,8 +28,8 @@ SPACE = TaughtSpace(
         ({"solvents": (DMC,), "molality_mol_kg": (0.7,)}, []),
         ({"solvents": (EC, PC, DMC)}, ["1 of its 3 solvents"]),
         ({"salts": (LIBR,)}, ["1 of its 1 salts"]),
-        ({"solvents_per_mixture": (2, 3)}, ["the number of solvents in a mixture"]),
-        ({"fraction_step": 0.1}, ["unequal fractions"]),
+        ({"solvents_per_mixture": (2, 3)}, ["the number of solvents in a mixture", "fractions"]),
+        ({"fraction_step": 0.1}, ["fractions"]),
         ({"molality_mol_kg": (0.2, 1.0)}, ["molality"]),
         ({"temperature_K": (298.15, 313.15)}, ["temperature"]),
         ({"salts": (LIPF6, LIBR), "temperature_K": (253.15,)}, ["1 of its 2 salts", "temperature"]),
@@ -39,9 +39,37 @@ def test_in_what_a_space_goes_beyond_another(change: dict[str, Any], beyond: lis
     assert SPACE.beyond(SPACE.model_copy(update=change)) == beyond
 
 
-def test_a_finer_step_is_not_beyond_a_step() -> None:
-    stepped = SPACE.model_copy(update={"fraction_step": 0.1})
-    assert stepped.beyond(SPACE) == stepped.beyond(stepped.model_copy(update={"fraction_step": 0.05})) == []
+@pytest.mark.parametrize(
+    ("own", "asked", "beyond"),
+    [
+        (0.1, None, []),
+        (0.1, 0.2, []),
+        (0.1, 0.05, ["fractions"]),
+        (0.5, 0.05, ["fractions"]),
+        (0.5, None, []),
+    ],
+)
+def test_a_step_is_beyond_another_if_it_reaches_smaller_fractions(
+    own: float, asked: float | None, beyond: list[str]
+) -> None:
+    stepped = SPACE.model_copy(update={"fraction_step": own})
+    assert stepped.beyond(SPACE.model_copy(update={"fraction_step": asked})) == beyond
+
+
+@pytest.mark.parametrize(
+    ("numbers", "step", "fractions"),
+    [
+        ((2,), None, (0.5, 0.5)),
+        ((2, 3), None, (1 / 3, 0.5)),
+        ((1,), 0.1, (1.0, 1.0)),
+        ((1, 3), 0.1, (0.1, 0.8)),
+    ],
+)
+def test_the_range_of_fractions(
+    numbers: tuple[int, ...], step: float | None, fractions: tuple[float, float]
+) -> None:
+    space = SPACE.model_copy(update={"solvents_per_mixture": numbers, "fraction_step": step})
+    assert space.fractions == pytest.approx(fractions)
 
 
 def test_the_hash_tells_spaces_apart() -> None:

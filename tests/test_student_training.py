@@ -19,6 +19,7 @@ from tests import synthetic_laws, synthetic_mixtures
 from tests.synthetic_students import (
     ENSEMBLES,
     SPACE,
+    TAUGHT,
     TEACHING,
     ensemble_of,
     parts,
@@ -63,7 +64,8 @@ def test_the_same_seed_gives_the_same_student_and_another_another() -> None:
     ensemble, settings = ensemble_of("molsets"), replace(settings_of("molsets"), training=SHORT)
     batch = SPACE.at(torch.arange(200))
     hashes = [
-        teach(ensemble, settings, SPACE.table, batch, seed).network.members.sha256() for seed in (0, 0, 1)
+        teach(ensemble, settings, TAUGHT, SPACE.table, batch, seed).network.members.sha256()
+        for seed in (0, 0, 1)
     ]
     assert hashes[0] == hashes[1] != hashes[2]
 
@@ -93,7 +95,7 @@ def test_nothing_is_learnt_where_the_ensemble_says_one_thing() -> None:
         temperature_K=tuple(range(200, 400)),
     )  # to a MolSets model of one temperature all are one candidate
     with pytest.raises(InputError) as refused:
-        teach(ensemble_of("molsets"), settings_of("molsets"), space.table, space[:].expand(), seed=0)
+        teach(ensemble_of("molsets"), settings_of("molsets"), TAUGHT, space.table, space[:].expand(), seed=0)
     assert str(refused.value) == (
         "space: the ensemble says the same of all candidates; there is nothing to learn. "
         "Give a space over which the model's prediction varies."
