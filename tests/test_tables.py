@@ -216,7 +216,9 @@ def test_missing_and_misspelt_columns_are_named_with_the_nearest(tmp_path: Path)
         f'mine.csv: column "weight_fraction_3" is missing. Did you mean "wt_fraction_1"? {add}',
         f'mine.csv: column "salt" is missing. Did you mean "Salt"? {add}',
         f'mine.csv: column "molality_mol_kg" is missing. {add}',
-        f'mine.csv: column "log10_conductivity_S_cm" is missing. {add}',
+        'mine.csv: column "log10_conductivity_S_cm" is missing. Add it or one that converts to it '
+        "(conductivity_S_cm, conductivity_mS_cm, log10_conductivity_mS_cm), or map a header to one of them "
+        "in columns.",
         'mine.csv: column "temperature_C" may hold the temperature, but is not called temperature_K. '
         "Map temperature_K to it in columns, or rename or remove it.",
     ]
@@ -317,7 +319,23 @@ def test_candidates_need_no_target_and_are_the_mixtures_of_the_measured_rows(tmp
     assert candidates.table.components == data.table.components
     assert candidates.batch.to_rows().equal(data.batch.to_rows())
     pd.testing.assert_frame_equal(candidates.rows, data.rows)
-    assert candidates.report == (*data.report[:2], f"columns passed over: {TARGET}", data.report[2])
+    assert candidates.report == (*data.report[:2], f"columns passed over: {TARGET}")
+
+
+def test_the_unit_of_a_column_that_is_passed_over_is_not_told_as_converted(tmp_path: Path) -> None:
+    path = mixture_file(tmp_path, f"{HEADER},conductivity_mS_cm", "EC,1,,,LiPF6,1000,298,1")
+    units = {"molality_mol_kg": "mmol/kg", "conductivity_mS_cm": "S/m"}
+    assert candidate_mixtures(read_text(path), units=units).report[2:] == (
+        "1 rows: molality_mol_kg converted from mmol/kg",
+        "columns passed over: conductivity_mS_cm",
+    )
+
+
+def test_a_solvent_of_which_there_is_nothing_may_stand_twice(tmp_path: Path) -> None:
+    path = mixture_file(tmp_path, f"{HEADER},{TARGET}", "EC,1,EC,0,LiPF6,1,298,-2")
+    assert _contents(read_mixtures(path, TARGET), 0) == {"EC": 1}
+    path = mixture_file(tmp_path, f"{HEADER},{TARGET}", "EC,1,EC,x,LiPF6,1,298,-2")
+    assert len(refusal(path)) == 2  # the bad cell, and that it stands twice
 
 
 def test_a_candidate_is_refused_in_the_words_for_a_measured_row(tmp_path: Path) -> None:

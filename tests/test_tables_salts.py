@@ -30,18 +30,52 @@ def _salts(data: MixtureData) -> list[dict[str, float]]:
 
 def test_columns_of_salts_that_are_not_numbered_alike_are_refused(tmp_path: Path) -> None:
     header = "solvent_1,weight_fraction_1,salt,salt_2,molality_mol_kg,y"
-    may_hold = "may hold a salt, but several salts are numbered as salt_1 and salt_2. Number salts and their "
+    may_hold = (
+        "may hold a salt or its amount, but several salts are numbered as salt_1 and salt_2. "
+        "Number salts and their amounts alike, or remove it."
+    )
     add = "Add it, or map a header to it in columns."
     assert refusal(mixture_file(tmp_path, header, "EC,1,LiPF6,LiBF4,1,0"), "y") == [
-        f'mine.csv: column "salt" {may_hold}amounts alike, or remove it.',
+        f'mine.csv: column "salt" {may_hold}',
+        f'mine.csv: column "molality_mol_kg" {may_hold}',
         f'mine.csv: column "salt_1" is missing. Did you mean "salt"? {add}',
         f'mine.csv: column "molality_mol_kg_1" is missing. Did you mean "molality_mol_kg"? {add}',
         f'mine.csv: column "molality_mol_kg_2" is missing. Did you mean "molality_mol_kg"? {add}',
     ]
     header = "solvent_1,weight_fraction_1,salt,salt2,molality_mol_kg,y"
     assert refusal(mixture_file(tmp_path, header, "EC,1,LiPF6,LiBF4,1,0"), "y") == [
-        f'mine.csv: column "salt2" {may_hold}amounts alike, or remove it.'
+        f'mine.csv: column "salt2" {may_hold}'
     ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Salt_2", "salt 2", "SALT-2", "Salts", "Salt", "Lithium_salt", "lithiumsalt2"),
+        *("Molality_2", "molality", "Molality_mol_kg_2"),
+    ],
+)
+def test_what_may_be_a_second_salt_is_not_passed_over(tmp_path: Path, name: str) -> None:
+    path = mixture_file(
+        tmp_path, f"solvent_1,weight_fraction_1,salt,molality_mol_kg,{name},y", "EC,1,LiPF6,1,2,0"
+    )
+    assert refusal(path, "y") == [
+        f'mine.csv: column "{name}" may hold a salt or its amount, but several salts are numbered as '
+        "salt_1 and salt_2. Number salts and their amounts alike, or remove it."
+    ]
+
+
+def test_a_column_that_only_speaks_of_salt_is_passed_over(tmp_path: Path) -> None:
+    header = "solvent_1,weight_fraction_1,salt,molality_mol_kg,salt_supplier,salty,y"
+    data = read_mixtures(mixture_file(tmp_path, header, "EC,1,LiPF6,1,x,1,0"), "y")
+    assert data.report[-2] == "columns passed over: salt_supplier, salty"
+
+
+def test_a_misspelt_salt_is_told_once(tmp_path: Path) -> None:
+    header = "solvent_1,weight_fraction_1,salt_1,molality_mol_kg_1,Salt_2,molality_mol_kg_2,y"
+    add = "Add it, or map a header to it in columns."
+    path = mixture_file(tmp_path, header, "EC,1,LiPF6,1,LiBF4,1,0")
+    assert refusal(path, "y") == [f'mine.csv: column "salt_2" is missing. Did you mean "Salt_2"? {add}']
 
 
 def test_rows_of_two_salts_of_one_and_of_none(tmp_path: Path) -> None:
@@ -54,6 +88,7 @@ def test_rows_of_two_salts_of_one_and_of_none(tmp_path: Path) -> None:
         "EC,1,LiPF6,1,LiBF4,0,-2",
         "EC,1,,,,,-6",
         "EC,1,,0,LiPF6,0.0,-6",
+        "EC,1,LiPF6,0.05,LiPF6,0,-3",
     )
     data = read_mixtures(path, TARGET)
     assert _salts(data) == [
@@ -63,13 +98,14 @@ def test_rows_of_two_salts_of_one_and_of_none(tmp_path: Path) -> None:
         {"LiPF6": 1},
         {},
         {},
+        {"LiPF6": 0.05},
     ]
-    assert data.batch.molality.tolist()[2:] == [[1, 0], [1, 0], [0, 0], [0, 0]]
-    assert data.rows["mixture"].tolist() == [0, 0, 1, 1, 2, 2]
+    assert data.batch.molality.tolist()[2:] == [[1, 0], [1, 0], [0, 0], [0, 0], [0.05, 0]]
+    assert data.rows["mixture"].tolist() == [0, 0, 1, 1, 2, 2, 3]
     assert data.report[2:] == (
         "2 rows: no salt",
         "2 rows: more than one salt",
-        "6 rows: no column temperature_K, 298.15 K taken",
+        "7 rows: no column temperature_K, 298.15 K taken",
         "3 rows: mixture and temperature of an earlier row, flagged repeat",
     )
 
