@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from activelearn.shards import written_whole
 from campaigns.report import UNKNOWN
 from campaigns.row_models import choose_row_model, written_columns
 from surrogates.errors import InputError, Problem
+from surrogates.model_directories import check_place
 from surrogates.text_tables import TextTable, read_text, read_usable
 
 
@@ -66,8 +68,9 @@ def predict_to_file(
     Raises:
         InputError: If the model, the file or the place of the predictions cannot be used; nothing is written.
     """
+    _check_suffix(out)
     bad_file = out.with_name(f"{out.stem}.bad.csv")
-    _check_free(out, [out, bad_file] if skip_bad else [out])
+    _check_free([out, bad_file] if skip_bad else [out])
     table = read_text(candidates, skip_bad)
     asked = choose_row_model(model)
     _check_names(table, written_columns(asked))
@@ -77,10 +80,9 @@ def predict_to_file(
     said = rows.predict().columns(asked.targets)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        if table.bad_rows:
-            with written_whole(bad_file) as temporary:
-                write_bad_rows(table, temporary)
-        with written_whole(out) as temporary:
+        with written_whole(out) as temporary, ExitStack() as before:  # neither is there if one fails
+            if table.bad_rows:
+                write_bad_rows(table, before.enter_context(written_whole(bad_file)))
             if out.suffix == ".parquet":
                 pq.write_table(_as_parquet(candidates, table, said), temporary)
             else:
@@ -156,10 +158,16 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
     table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
 
 
-def _check_free(out: Path, files: Sequence[Path]) -> None:
+def _check_suffix(out: Path) -> None:
     if out.suffix not in (".csv", ".parquet"):
         wrong = f'the suffix "{out.suffix}" came; .csv or .parquet was expected'
-        raise InputError(Problem(str(out), wrong, f"Write it as {out.stem}.csv."))
+        stem = out.stem.strip(".") or "predicted"  # "." and "/" have none
+        raise InputError(Problem(str(out), wrong, f"Write it as {stem}.csv."))
+
+
+def _check_free(files: Sequence[Path]) -> None:
+    for file in files:
+        check_place(file, "Give another --out.")
     problems = [
         Problem(str(file), "something stands here already", "Give another --out, or move it away.")
         for file in files

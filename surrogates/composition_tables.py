@@ -85,7 +85,9 @@ def read_compositions(
     warning = outside(values, ranges)
     rows = pd.DataFrame({"row": cells.index, "formula": cells["formula"].to_numpy(), **values})
     report = [table.report()]
-    report += [f"{len(cells)} rows: {name} converted from {unit}" for name, unit in units.items()]
+    report += [
+        f"{len(cells)} rows: {name} converted from {units[name]}" for name in units if name not in ignored
+    ]
     if warned := int((warning != "").sum()):
         report.append(f"{warned} rows: conditions outside what the model was trained on, see warning")
     if ignored:

@@ -56,7 +56,9 @@ def read_excess(
     found.stop()
     molecules, rows, pair = pair_up([c for c in first if c], [c for c in second if c])
     report = [f"{len(cells)} rows read, none dropped; {len(set(pair.tolist()))} pairs of molecules"]
-    report += [f"{len(cells)} rows: {name} converted from {unit}" for name, unit in units.items()]
+    report += [
+        f"{len(cells)} rows: {name} converted from {units[name]}" for name in units if name not in others
+    ]
     if others:
         report.append(f"columns passed over: {', '.join(others)}")
     return ExcessData(

@@ -112,7 +112,7 @@ def check_mixtures(slots: Sequence[Slot], rows: pd.Index[int], kind: str, found:
 
 
 def check_twice(slots: Sequence[Slot], rows: pd.Index[int], wrong: str, mend: str, found: Findings) -> None:
-    """Note rows in which one component stands in two slots.
+    """Note rows in which one component stands in two slots, with an amount in both.
 
     Args:
         slots: All solvents, or all salts.
@@ -121,8 +121,11 @@ def check_twice(slots: Sequence[Slot], rows: pd.Index[int], wrong: str, mend: st
         mend: What to do about it, a sentence.
         found: Takes what is wrong.
     """
-    for n, parts in enumerate(zip(*(slot.components for slot in slots), strict=True)):
-        present = [part for part in parts if part is not None]
+    for n in range(len(rows)):
+        # An amount whose cell is bad is NaN and counts, so that all that is wrong with the row is told.
+        present = [
+            part for slot in slots if (part := slot.components[n]) is not None and slot.amounts[n] != 0
+        ]
         if len(set(present)) < len(present):
             found.row(rows[n], [slot.column for slot in slots], wrong, mend)
 

@@ -72,13 +72,31 @@ def check_free(directory: Path) -> None:
     Raises:
         InputError: If something stands there, or nothing can be written there.
     """
+    check_place(directory, "Give another directory.")
     if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
         wrong = "something stands here already; an empty or new directory was expected"
         raise InputError(Problem(str(directory), wrong, "Give another directory, or move this one away."))
-    place = next(parent for parent in directory.absolute().parents if parent.exists())
+
+
+def check_place(path: Path, mend: str) -> None:
+    """Check that a file or directory can be made at a path, whatever stands there now.
+
+    Args:
+        path: May lie in directories that are still to be made.
+        mend: What to do if not, a sentence.
+
+    Raises:
+        InputError: If the path cannot be, or nothing can be written where it would stand.
+    """
+    try:
+        path.exists()  # for the error of a name that is too long
+        place = next((parent for parent in path.absolute().parents if parent.exists()), path)
+    except OSError as error:
+        wrong = f"nothing can be written here: {os.strerror(error.errno or 0)}"
+        raise InputError(Problem(str(path), wrong, mend)) from None
     if not place.is_dir() or not os.access(place, os.W_OK):
         what = "cannot be written to" if place.is_dir() else "is a file, not a directory"
-        raise InputError(Problem(str(directory), f"{place} {what}", "Give another directory."))
+        raise InputError(Problem(str(path), f"{place} {what}", mend))
 
 
 def read_card(directory: Path, card_type: type[CardT]) -> CardT:

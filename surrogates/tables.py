@@ -34,7 +34,7 @@ _SALT_KINDS = ("molality_mol_kg", "salt_mole_fraction")
 _INPUTS = ("salt", *_SALT_KINDS, "temperature_K")
 _NUMBERED = re.compile(rf"(solvent|molar_mass|{'|'.join(_KINDS)})_([1-9]\d*)")
 _NUMBERED_SALT = re.compile(rf"(salt|{'|'.join(_SALT_KINDS)})_([1-9]\d*)")
-_LIKE_SALT = re.compile(r"salt[ _]?\d*")
+_LIKE_SALT = re.compile(r"(?i)(lithium[ _-]?)?(salt|molality(_mol_kg)?)s?[ _-]?\d*")
 _LIKE_TEMPERATURE = re.compile(r"(?i)temp|t([\W_]|$)")
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -194,15 +194,17 @@ def _layout(header: list[str], target: str | None, found: Findings) -> _Layout:
         found.header("fractions are given by weight and by mole", "Remove the columns of one kind.")
         needed += [f"{kinds[1]}_{i}" for i in slots]
     ignored = [name for name in header if name not in (*needed, *optional)]
+    missing = [name for name in needed if name not in header]
     for name in filter(_LIKE_SALT.fullmatch, ignored):
+        if name.lower() in missing:
+            continue  # told below, as the one that is missing
         found.header(
-            f'column "{name}" may hold a salt, but several salts are numbered as salt_1 and salt_2',
+            f'column "{name}" may hold a salt or its amount, but several salts are numbered as salt_1 and '
+            "salt_2",
             "Number salts and their amounts alike, or remove it.",
         )
-    for name in needed:
-        if name not in header:
-            close = nearest(name, ignored)
-            found.header(f'column "{name}" is missing', f"{close}Add it, or map a header to it in columns.")
+    for name in missing:
+        found.header(f'column "{name}" is missing', f"{nearest(name, ignored)}{_add(name, target)}")
     if "temperature_K" not in header:
         for name in filter(_LIKE_TEMPERATURE.match, ignored):
             found.header(
@@ -211,6 +213,14 @@ def _layout(header: list[str], target: str | None, found: Findings) -> _Layout:
             )
     has_temperature = "temperature_K" in header
     return _Layout(solvents, kinds[0], salts, salt_kind, measured, has_temperature, tuple(ignored))
+
+
+def _add(name: str, target: str | None) -> str:
+    """Return how to mend that a column is missing, a sentence."""
+    if name != target or name not in conductivities():
+        return "Add it, or map a header to it in columns."
+    others = ", ".join(other for other in conductivities() if other != name)
+    return f"Add it or one that converts to it ({others}), or map a header to one of them in columns."
 
 
 def _salts(header: list[str], found: Findings) -> tuple[tuple[tuple[str, str], ...], str]:
@@ -287,7 +297,11 @@ def _report(
     lines = [table.report()]
     if read:
         lines.append("chemicals read: " + ", ".join(f"{text} as {smiles}" for text, smiles in read.items()))
-    lines += [f"{len(cells)} rows: {name} converted from {unit}" for name, unit in units.items()]
+    lines += [
+        f"{len(cells)} rows: {name} converted from {units[name]}"
+        for name in units
+        if name not in layout.ignored
+    ]
     if layout.kind == "mole_fraction":
         lines.append(f"{len(cells)} rows: weight fractions computed from mole fractions and molar masses")
     if layout.salt_kind == "salt_mole_fraction":
@@ -303,7 +317,7 @@ def _report(
         lines.append(f"{len(cells)} rows: {target} computed from {layout.measured}")
     if layout.ignored:
         lines.append(f"columns passed over: {', '.join(layout.ignored)}")
-    lines.append(
-        f"{int(rows['repeat'].sum())} rows: mixture and temperature of an earlier row, flagged repeat"
-    )
+    if target is not None:  # a candidate may be asked for twice
+        repeats = int(rows["repeat"].sum())
+        lines.append(f"{repeats} rows: mixture and temperature of an earlier row, flagged repeat")
     return tuple(lines)

@@ -21,13 +21,15 @@ def _file(tmp_path: Path, *lines: str) -> Path:
 
 def test_rows_are_read_with_units_and_headers_mapped(tmp_path: Path) -> None:
     path = _file(
-        tmp_path, "formula,rate,V_low,V_high,cycle,Q,who", "Li1.2Mn0.4Ti0.4O2,0.02,1500,4800,3,250.5,me"
+        tmp_path,
+        "formula,rate,V_low,V_high,cycle,Q,temperature_K",
+        "Li1.2Mn0.4Ti0.4O2,0.02,1500,4800,3,250.5,25",
     )
     data = read_compositions(
         read_text(path),
         "capacity_mAh_g",
         columns={"rate_mA_g": "rate", "capacity_mAh_g": "Q"},
-        units={"rate_mA_g": "A/g", "V_low": "mV", "V_high": "mV"},
+        units={"rate_mA_g": "A/g", "V_low": "mV", "V_high": "mV", "temperature_K": "degC"},
     )
     assert len(data) == 1
     row = data.rows.iloc[0].to_dict()
@@ -40,7 +42,7 @@ def test_rows_are_read_with_units_and_headers_mapped(tmp_path: Path) -> None:
         "1 rows: rate_mA_g converted from A/g",
         "1 rows: V_low converted from mV",
         "1 rows: V_high converted from mV",
-        "columns passed over: who",
+        "columns passed over: temperature_K",
     )
 
 

@@ -39,9 +39,14 @@ def test_names_and_smiles_are_read_in_either_order(tmp_path: Path) -> None:
 
 
 def test_headers_and_units_of_the_users_own_are_converted_and_told(tmp_path: Path) -> None:
-    header = f"a,molecule_2,mole_fraction_1,temperature_K,{VOLUME},note"
-    path = _file(tmp_path, "PC,CC#N,25,25,-100,x", header=header)
-    units = {"mole_fraction_1": "percent", "temperature_K": "degC", VOLUME: "mm**3/mol"}
+    header = f"a,molecule_2,mole_fraction_1,temperature_K,{VOLUME},molar_mass"
+    path = _file(tmp_path, "PC,CC#N,25,25,-100,1", header=header)
+    units = {
+        "mole_fraction_1": "percent",
+        "temperature_K": "degC",
+        VOLUME: "mm**3/mol",
+        "molar_mass": "kg/mol",
+    }
     data = read_excess(path, VOLUME, {"molecule_1": "a"}, units)
     assert data.x.tolist() == pytest.approx([0.25])
     assert data.temperature_K.tolist() == pytest.approx([298.15])
@@ -51,7 +56,7 @@ def test_headers_and_units_of_the_users_own_are_converted_and_told(tmp_path: Pat
         "1 rows: mole_fraction_1 converted from percent",
         "1 rows: temperature_K converted from degC",
         f"1 rows: {VOLUME} converted from mm**3/mol",
-        "columns passed over: note",
+        "columns passed over: molar_mass",
     )
 
 

@@ -136,6 +136,14 @@ def test_a_place_that_cannot_hold_a_directory_is_found_before_training(tmp_path:
     assert str(refused.value) == (
         f"{out}: {tmp_path / 'notes.txt'} is a file, not a directory. Give another directory."
     )
+    long = tmp_path / ("x" * 300)
+    with pytest.raises(InputError) as refused:
+        check_free(long)
+    assert str(refused.value) == (
+        f"{long}: nothing can be written here: File name too long. Give another directory."
+    )
+    with pytest.raises(InputError, match=r"^/: something stands here already; "):
+        check_free(Path("/"))
 
 
 @pytest.mark.parametrize(

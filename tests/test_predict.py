@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from campaigns import cli
+from campaigns import cli, predict
 from campaigns.predict import pairs
 from surrogates.errors import InputError
 from tests.saved_models import saved_law_model
@@ -120,6 +120,7 @@ BAD = (
     GOOD[1],
     "4,EC,1,,,LiPF6,1,298.15,surplus",
 )
+LONG = f"{'x' * 300}.csv"
 UNKNOWN = "is neither a known name nor a SMILES that RDKit can read"
 PROBLEMS = {
     2: (
@@ -218,7 +219,32 @@ def test_without_it_all_bad_cells_are_named_and_nothing_is_written(
         (
             (HEADER, GOOD[0]),
             ("-o", "c.csv/out.csv"),
-            "c.csv/out.csv: the predictions cannot be written here: File exists. Give another --out.",
+            "c.csv/out.csv: {here}/c.csv is a file, not a directory. Give another --out.",
+        ),
+        (
+            (HEADER, BAD[0]),  # the place is looked at before the rows
+            ("-o", "."),
+            '.: the suffix "" came; .csv or .parquet was expected. Write it as predicted.csv.',
+        ),
+        (
+            (HEADER, GOOD[0]),
+            ("-o", ""),
+            '.: the suffix "" came; .csv or .parquet was expected. Write it as predicted.csv.',
+        ),
+        (
+            (HEADER, GOOD[0]),
+            ("-o", "/"),
+            '/: the suffix "" came; .csv or .parquet was expected. Write it as predicted.csv.',
+        ),
+        (
+            (HEADER, BAD[0]),
+            ("-o", LONG),
+            f"{LONG}: nothing can be written here: File name too long. Give another --out.",
+        ),
+        (
+            (HEADER, BAD[0]),  # long enough for that of bad rows only
+            ("-o", f"{'x' * 250}.csv", "--skip-bad"),
+            f"{'x' * 250}.bad.csv: nothing can be written here: File name too long. Give another --out.",
         ),
     ],
 )
@@ -227,12 +253,13 @@ def test_what_cannot_be_done_exits_with_2(
     words: tuple[str, ...],
     message: str,
     model: str,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert activelearn(monkeypatch, "predict", model, _file(*lines), *words) == 2
     said = capsys.readouterr()
-    assert said.err.endswith(f"error: {message}\n")
+    assert said.err.endswith(f"error: {message.replace('{here}', str(tmp_path))}\n")
     assert said.out == ""
     assert [path.name for path in Path().iterdir()] == ["c.csv"]
 
@@ -247,6 +274,21 @@ def test_an_earlier_file_of_bad_rows_is_not_replaced(
         "error: out.bad.csv: something stands here already. Give another --out, or move it away.\n"
     )
     assert Path("out.bad.csv").read_text() == "mine\n"
+
+
+def test_if_the_predictions_cannot_be_written_neither_are_the_bad_rows(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(predict, "write_csv", full)
+    file = _file(HEADER, *BAD)
+    assert activelearn(monkeypatch, "predict", model, file, "-o", "out.csv", "--skip-bad") == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "error: out.csv: the predictions cannot be written here: No space left on device. Give another --out."
+    )
+    assert [path.name for path in Path().iterdir()] == ["c.csv"]
 
 
 def test_a_file_of_bad_rows_can_be_read_again(model: str, monkeypatch: pytest.MonkeyPatch) -> None:

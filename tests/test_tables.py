@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -17,26 +16,9 @@ from surrogates.mixture_data import MixtureData
 from surrogates.molecules import molar_mass
 from surrogates.tables import candidate_mixtures, read_mixtures
 from surrogates.text_tables import read_text, read_usable
+from tests.mixture_files import TARGET, mixture_file, refusal
 
-TARGET = "log10_conductivity_S_cm"
 HEADER = "solvent_1,weight_fraction_1,solvent_2,weight_fraction_2,salt,molality_mol_kg,temperature_K"
-
-
-def _file(tmp_path: Path, *lines: str) -> Path:
-    path = tmp_path / "mine.csv"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
-
-
-def _refusal(
-    path: Path,
-    target: str = TARGET,
-    columns: Mapping[str, str] | None = None,
-    units: Mapping[str, str] | None = None,
-) -> list[str]:
-    with pytest.raises(InputError) as caught:
-        read_mixtures(path, target, columns or {}, units or {})
-    return str(caught.value).splitlines()
 
 
 def _contents(data: MixtureData, row: int) -> dict[str, float]:
@@ -45,7 +27,7 @@ def _contents(data: MixtureData, row: int) -> dict[str, float]:
 
 
 def test_names_and_smiles_mean_the_same_and_rows_are_kept(tmp_path: Path) -> None:
-    path = _file(
+    path = mixture_file(
         tmp_path,
         f"{HEADER},{TARGET},note",
         "EC,0.5,dmc,0.5,LiPF6,1,298.15,-2,a",
@@ -82,7 +64,7 @@ def test_names_and_smiles_mean_the_same_and_rows_are_kept(tmp_path: Path) -> Non
 
 
 def test_headers_units_and_target_convert_and_the_report_says_so(tmp_path: Path) -> None:
-    path = _file(
+    path = mixture_file(
         tmp_path,
         "solvent_1,mole_fraction_1,solvent_2,mole_fraction_2,salt,m,kappa",
         "EC,50,DMC,50.01,LiPF6,1000,1",
@@ -119,7 +101,7 @@ def test_headers_units_and_target_convert_and_the_report_says_so(tmp_path: Path)
 @given(x=st.floats(0.01, 0.99))
 def test_mole_fractions_become_weight_fractions(x: float, tmp_path_factory: pytest.TempPathFactory) -> None:
     header = "solvent_1,mole_fraction_1,solvent_2,mole_fraction_2,salt,molality_mol_kg,y"
-    path = _file(tmp_path_factory.mktemp("x"), header, f"EC,{x!r},DMC,{1 - x!r},LiPF6,1,0")
+    path = mixture_file(tmp_path_factory.mktemp("x"), header, f"EC,{x!r},DMC,{1 - x!r},LiPF6,1,0")
     weights = _contents(read_mixtures(path, "y"), 0)
     moles = {name: weight / molar_mass(resolve(name)) for name, weight in weights.items()}
     assert math.isclose(sum(weights.values()), 1)
@@ -128,7 +110,7 @@ def test_mole_fractions_become_weight_fractions(x: float, tmp_path_factory: pyte
 
 def test_a_polymer_is_read_with_its_molar_mass(tmp_path: Path) -> None:
     header = "solvent_1,molar_mass_1,weight_fraction_1,salt,molality_mol_kg,temperature_K,y"
-    data = read_mixtures(_file(tmp_path, header, "[Cu]OCC[Au],5000,1,LiTFSI,1,298.15,0"), "y")
+    data = read_mixtures(mixture_file(tmp_path, header, "[Cu]OCC[Au],5000,1,LiTFSI,1,298.15,0"), "y")
     assert data.table.components[0].molar_mass == 5000
 
 
@@ -153,7 +135,7 @@ def test_parquet_reads_as_csv_does(tmp_path: Path) -> None:
 
 
 def test_every_bad_cell_is_reported_at_once(tmp_path: Path) -> None:
-    path = _file(
+    path = mixture_file(
         tmp_path,
         "solvent_1,weight_fraction_1,solvent_2,weight_fraction_2,molar_mass_2,"
         "salt,molality_mol_kg,temperature_K,conductivity_mS_cm",
@@ -169,7 +151,7 @@ def test_every_bad_cell_is_reported_at_once(tmp_path: Path) -> None:
     unknown = "is neither a known name nor a SMILES that RDKit can read"
     decimal = "Write a plain number with a decimal point."
     percent = "Correct the cell, or name its unit if the column holds percent."
-    assert _refusal(path) == [
+    assert refusal(path) == [
         'mine.csv, row 2, columns "weight_fraction_1", "weight_fraction_2": 0.7, 0.4 sum to 1.1, expected 1 '
         "within 0.001 among the solvents. Divide them by their sum or correct the row.",
         f'mine.csv, row 3, column "solvent_1": "ECC" {unknown}. '
@@ -217,7 +199,7 @@ def test_every_bad_cell_is_reported_at_once(tmp_path: Path) -> None:
 
 
 def test_an_element_without_facts_is_refused(tmp_path: Path) -> None:
-    message = _refusal(_file(tmp_path, f"{HEADER},{TARGET}", "[He],1,,,LiPF6,1,298,-2"))
+    message = refusal(mixture_file(tmp_path, f"{HEADER},{TARGET}", "[He],1,,,LiPF6,1,298,-2"))
     assert message == [
         'mine.csv, row 2, column "solvent_1": "[He]" cannot be used: \'[He]\' holds He, an element without '
         "electronegativity or radius here. Remove the row; nothing can be predicted for it."
@@ -225,16 +207,18 @@ def test_an_element_without_facts_is_refused(tmp_path: Path) -> None:
 
 
 def test_missing_and_misspelt_columns_are_named_with_the_nearest(tmp_path: Path) -> None:
-    path = _file(tmp_path, "solvent_1,wt_fraction_1,Salt,solvent_3,temperature_C", "EC,1,LiPF6,PC,25")
+    path = mixture_file(tmp_path, "solvent_1,wt_fraction_1,Salt,solvent_3,temperature_C", "EC,1,LiPF6,PC,25")
     add = "Add it, or map a header to it in columns."
-    assert _refusal(path) == [
+    assert refusal(path) == [
         f'mine.csv: column "weight_fraction_1" is missing. Did you mean "wt_fraction_1"? {add}',
         f'mine.csv: column "solvent_2" is missing. {add}',
         f'mine.csv: column "weight_fraction_2" is missing. Did you mean "wt_fraction_1"? {add}',
         f'mine.csv: column "weight_fraction_3" is missing. Did you mean "wt_fraction_1"? {add}',
         f'mine.csv: column "salt" is missing. Did you mean "Salt"? {add}',
         f'mine.csv: column "molality_mol_kg" is missing. {add}',
-        f'mine.csv: column "log10_conductivity_S_cm" is missing. {add}',
+        'mine.csv: column "log10_conductivity_S_cm" is missing. Add it or one that converts to it '
+        "(conductivity_S_cm, conductivity_mS_cm, log10_conductivity_mS_cm), or map a header to one of them "
+        "in columns.",
         'mine.csv: column "temperature_C" may hold the temperature, but is not called temperature_K. '
         "Map temperature_K to it in columns, or rename or remove it.",
     ]
@@ -242,148 +226,22 @@ def test_missing_and_misspelt_columns_are_named_with_the_nearest(tmp_path: Path)
 
 def test_fractions_given_both_ways_are_refused(tmp_path: Path) -> None:
     header = "solvent_1,weight_fraction_1,mole_fraction_1,salt,molality_mol_kg,y"
-    assert _refusal(_file(tmp_path, header, "EC,1,1,LiPF6,1,0"), "y") == [
+    assert refusal(mixture_file(tmp_path, header, "EC,1,1,LiPF6,1,0"), "y") == [
         "mine.csv: fractions are given by weight and by mole. Remove the columns of one kind."
     ]
 
 
-def test_columns_of_salts_that_are_not_numbered_alike_are_refused(tmp_path: Path) -> None:
-    header = "solvent_1,weight_fraction_1,salt,salt_2,molality_mol_kg,y"
-    may_hold = "may hold a salt, but several salts are numbered as salt_1 and salt_2. Number salts and their "
-    add = "Add it, or map a header to it in columns."
-    assert _refusal(_file(tmp_path, header, "EC,1,LiPF6,LiBF4,1,0"), "y") == [
-        f'mine.csv: column "salt" {may_hold}amounts alike, or remove it.',
-        f'mine.csv: column "salt_1" is missing. Did you mean "salt"? {add}',
-        f'mine.csv: column "molality_mol_kg_1" is missing. Did you mean "molality_mol_kg"? {add}',
-        f'mine.csv: column "molality_mol_kg_2" is missing. Did you mean "molality_mol_kg"? {add}',
-    ]
-    header = "solvent_1,weight_fraction_1,salt,salt2,molality_mol_kg,y"
-    assert _refusal(_file(tmp_path, header, "EC,1,LiPF6,LiBF4,1,0"), "y") == [
-        f'mine.csv: column "salt2" {may_hold}amounts alike, or remove it.'
-    ]
-
-
-def _salts(data: MixtureData) -> list[dict[str, float]]:
-    """Return the molality of each salt of each row, as the tensors have them."""
-    return [
-        {
-            name_of(data.table.components[i].smiles): molality
-            for i, molality in zip(salts, amounts, strict=True)
-            if molality > 0
-        }
-        for salts, amounts in zip(data.batch.salts.tolist(), data.batch.molality.tolist(), strict=True)
-    ]
-
-
-SALTS = "salt_1,molality_mol_kg_1,salt_2,molality_mol_kg_2"
-
-
-def test_rows_of_two_salts_of_one_and_of_none(tmp_path: Path) -> None:
-    path = _file(
-        tmp_path,
-        f"solvent_1,weight_fraction_1,{SALTS},{TARGET}",
-        "EC,1,LiPF6,0.9,LiBF4,0.1,-2",
-        "EC,1,LiBF4,0.1,LiPF6,0.9,-2",
-        "EC,1,,,LiPF6,1,-2",
-        "EC,1,LiPF6,1,LiBF4,0,-2",
-        "EC,1,,,,,-6",
-        "EC,1,,0,LiPF6,0.0,-6",
-    )
-    data = read_mixtures(path, TARGET)
-    assert _salts(data) == [
-        {"LiPF6": 0.9, "LiBF4": 0.1},
-        {"LiBF4": 0.1, "LiPF6": 0.9},
-        {"LiPF6": 1},
-        {"LiPF6": 1},
-        {},
-        {},
-    ]
-    assert data.batch.molality.tolist()[2:] == [[1, 0], [1, 0], [0, 0], [0, 0]]
-    assert data.rows["mixture"].tolist() == [0, 0, 1, 1, 2, 2]
-    assert data.report[2:] == (
-        "2 rows: no salt",
-        "2 rows: more than one salt",
-        "6 rows: no column temperature_K, 298.15 K taken",
-        "3 rows: mixture and temperature of an earlier row, flagged repeat",
-    )
-
-
-def test_a_row_without_salt_needs_no_numbers(tmp_path: Path) -> None:
-    header = f"solvent_1,weight_fraction_1,salt,molality_mol_kg,{TARGET}"
-    data = read_mixtures(_file(tmp_path, header, "EC,1,,,-6", "EC,1,LiPF6,1,-2"), TARGET)
-    assert _salts(data) == [{}, {"LiPF6": 1}]
-    assert data.batch.salts.shape == (2, 1)
-
-
-def test_bad_cells_of_several_salts_are_reported_at_once(tmp_path: Path) -> None:
-    path = _file(
-        tmp_path,
-        f"solvent_1,weight_fraction_1,{SALTS},y",
-        "EC,1,LiPF6,,LiBF4,1,0",
-        "EC,1,,,,0.5,0",
-        "EC,1,LiPF6,1,lithium hexafluorophosphate,0.5,0",
-        "EC,1,LiPF6,2000,EC,1,0",
-    )
-    expected = "a molality between 0 and 1000 mol/kg"
-    assert _refusal(path, "y") == [
-        f'mine.csv, row 2, column "molality_mol_kg_1": the cell is empty; expected {expected}. Fill it in.',
-        'mine.csv, row 3, column "molality_mol_kg_2": "0.5" stands here, but the row has no salt_2. '
-        "Name the salt or clear the cell.",
-        'mine.csv, row 4, columns "salt_1", "salt_2": one salt stands here twice. Add up its amounts.',
-        f'mine.csv, row 5, column "molality_mol_kg_1": "2000" is not {expected}. Correct the cell.',
-        'mine.csv, row 5, column "salt_2": "EC" is not made of ions. '
-        "Give the ions with their charges, as [Li+].[Cl-].",
-    ]
-
-
-def test_mole_fractions_of_salts_become_molalities(tmp_path: Path) -> None:
-    header = "solvent_1,weight_fraction_1,solvent_2,weight_fraction_2"
-    salts = SALTS.replace("molality_mol_kg", "salt_mole_fraction")
-    data = read_mixtures(_file(tmp_path, f"{header},{salts},y", "EC,0.5,DMC,0.5,LiPF6,0.1,LiBF4,0.05,0"), "y")
-    # In a kg of solvents; 0.85 of all moles are theirs.
-    moles = 500 / molar_mass(resolve("EC")) + 500 / molar_mass(resolve("DMC"))
-    (found,) = _salts(data)
-    assert found == pytest.approx({"LiPF6": 0.1 / 0.85 * moles, "LiBF4": 0.05 / 0.85 * moles})
-    assert data.report[2] == "1 rows: molalities computed from mole fractions of salts, as formula units"
-
-    header = "solvent_1,mole_fraction_1,solvent_2,mole_fraction_2,salt,salt_mole_fraction,y"
-    data = read_mixtures(_file(tmp_path, header, "EC,0.25,DMC,0.75,LiPF6,10,0"), "y", {}, PERCENT)
-    # A mole of both: 0.9 mol of solvents, 0.225 and 0.675.
-    kg = (0.225 * molar_mass(resolve("EC")) + 0.675 * molar_mass(resolve("DMC"))) / 1000
-    assert _salts(data) == [{"LiPF6": pytest.approx(0.1 / kg)}]
-
-
-PERCENT = {"salt_mole_fraction": "percent"}
-
-
-def test_mole_fractions_of_salts_that_leave_no_solvent_are_refused(tmp_path: Path) -> None:
-    salts = SALTS.replace("molality_mol_kg", "salt_mole_fraction")
-    path = _file(tmp_path, f"solvent_1,weight_fraction_1,{salts},y", "EC,1,LiPF6,0.6,LiBF4,0.4,0")
-    assert _refusal(path, "y") == [
-        'mine.csv, row 2, columns "salt_mole_fraction_1", "salt_mole_fraction_2": the mole fractions of '
-        "salts sum to 1, expected less than 1 of the whole mixture. "
-        "Count the moles of solvents too, or correct the row."
-    ]
-
-
-def test_amounts_of_salts_given_both_ways_are_refused(tmp_path: Path) -> None:
-    header = "solvent_1,weight_fraction_1,salt,molality_mol_kg,salt_mole_fraction,y"
-    assert _refusal(_file(tmp_path, header, "EC,1,LiPF6,1,0.1,0"), "y") == [
-        "mine.csv: salts are given by molality and by mole fraction. Remove the columns of one kind."
-    ]
-
-
 def test_a_target_that_two_columns_could_give_is_refused(tmp_path: Path) -> None:
-    path = _file(tmp_path, f"{HEADER},conductivity_mS_cm,conductivity_S_cm", "EC,1,,,LiPF6,1,298,1,1")
-    assert _refusal(path)[0] == (
+    path = mixture_file(tmp_path, f"{HEADER},conductivity_mS_cm,conductivity_S_cm", "EC,1,,,LiPF6,1,298,1,1")
+    assert refusal(path)[0] == (
         'mine.csv: the target "log10_conductivity_S_cm" could be taken from conductivity_S_cm or '
         "conductivity_mS_cm. Remove all but one of them."
     )
 
 
 def test_messages_name_the_files_own_headers_and_units(tmp_path: Path) -> None:
-    path = _file(tmp_path, f"{HEADER},T_y".replace("temperature_K", "T"), "EC,1,,,LiPF6,1,-200,0")
-    assert _refusal(path, "y", {"temperature_K": "T", "y": "T_y"}, {"temperature_K": "degC"}) == [
+    path = mixture_file(tmp_path, f"{HEADER},T_y".replace("temperature_K", "T"), "EC,1,,,LiPF6,1,-200,0")
+    assert refusal(path, "y", {"temperature_K": "T", "y": "T_y"}, {"temperature_K": "degC"}) == [
         'mine.csv, row 2, column "T": "-200" degC is not a temperature between 100 and 1000 K. '
         "Correct the cell, or name its unit if the column holds degC."
     ]
@@ -419,7 +277,7 @@ def test_whatever_stands_in_the_cells_it_is_read_or_refused(
 ) -> None:
     amount = "molality_mol_kg" if by_molality else "salt_mole_fraction"
     header = f"solvent_1,weight_fraction_1,solvent_2,weight_fraction_2,salt,{amount},y"
-    path = _file(tmp_path_factory.mktemp("x"), header, *(",".join(row) for row in cells))
+    path = mixture_file(tmp_path_factory.mktemp("x"), header, *(",".join(row) for row in cells))
     try:
         data = read_mixtures(path, "y")
     except InputError as error:
@@ -443,7 +301,7 @@ def test_whatever_stands_in_the_cells_it_is_read_or_refused(
     ],
 )
 def test_a_target_that_is_an_input_is_refused(tmp_path: Path, target: str) -> None:
-    path = _file(tmp_path, "solvent_1,salt,molality_mol_kg,weight_fraction_1", "EC,LiPF6,1,1")
+    path = mixture_file(tmp_path, "solvent_1,salt,molality_mol_kg,weight_fraction_1", "EC,LiPF6,1,1")
     with pytest.raises(InputError) as caught:
         read_mixtures(path, target)
     assert str(caught.value) == (
@@ -453,18 +311,36 @@ def test_a_target_that_is_an_input_is_refused(tmp_path: Path, target: str) -> No
 
 
 def test_candidates_need_no_target_and_are_the_mixtures_of_the_measured_rows(tmp_path: Path) -> None:
-    path = _file(tmp_path, f"{HEADER},{TARGET}", "EC,0.5,dmc,0.5,LiPF6,1,298.15,-2", "PC,1,,,LiBF4,2,313,")
+    path = mixture_file(
+        tmp_path, f"{HEADER},{TARGET}", "EC,0.5,dmc,0.5,LiPF6,1,298.15,-2", "PC,1,,,LiBF4,2,313,"
+    )
     candidates = candidate_mixtures(read_text(path))
-    data = read_mixtures(_file(tmp_path, *path.read_text().replace("313,", "313,-1").split()), TARGET)
+    data = read_mixtures(mixture_file(tmp_path, *path.read_text().replace("313,", "313,-1").split()), TARGET)
     assert candidates.table.components == data.table.components
     assert candidates.batch.to_rows().equal(data.batch.to_rows())
     pd.testing.assert_frame_equal(candidates.rows, data.rows)
-    assert candidates.report == (*data.report[:2], f"columns passed over: {TARGET}", data.report[2])
+    assert candidates.report == (*data.report[:2], f"columns passed over: {TARGET}")
+
+
+def test_the_unit_of_a_column_that_is_passed_over_is_not_told_as_converted(tmp_path: Path) -> None:
+    path = mixture_file(tmp_path, f"{HEADER},conductivity_mS_cm", "EC,1,,,LiPF6,1000,298,1")
+    units = {"molality_mol_kg": "mmol/kg", "conductivity_mS_cm": "S/m"}
+    assert candidate_mixtures(read_text(path), units=units).report[2:] == (
+        "1 rows: molality_mol_kg converted from mmol/kg",
+        "columns passed over: conductivity_mS_cm",
+    )
+
+
+def test_a_solvent_of_which_there_is_nothing_may_stand_twice(tmp_path: Path) -> None:
+    path = mixture_file(tmp_path, f"{HEADER},{TARGET}", "EC,1,EC,0,LiPF6,1,298,-2")
+    assert _contents(read_mixtures(path, TARGET), 0) == {"EC": 1}
+    path = mixture_file(tmp_path, f"{HEADER},{TARGET}", "EC,1,EC,x,LiPF6,1,298,-2")
+    assert len(refusal(path)) == 2  # the bad cell, and that it stands twice
 
 
 def test_a_candidate_is_refused_in_the_words_for_a_measured_row(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
-        candidate_mixtures(read_text(_file(tmp_path, HEADER.replace("salt,", ""), "EC,1,,,1,298")))
+        candidate_mixtures(read_text(mixture_file(tmp_path, HEADER.replace("salt,", ""), "EC,1,,,1,298")))
     assert str(caught.value) == (
         'mine.csv: column "salt" is missing. Add it, or map a header to it in columns.'
     )
@@ -478,7 +354,7 @@ def test_every_row_is_either_read_or_left_out_with_a_reason(
     header = "solvent_1,weight_fraction_1,solvent_2,weight_fraction_2,salt,molality_mol_kg"
     good = "PC,1,,,LiBF4,2"
     lines = [",".join(row).replace('"', "") for row in cells]
-    path = _file(tmp_path_factory.mktemp("x"), header, *lines, good)
+    path = mixture_file(tmp_path_factory.mktemp("x"), header, *lines, good)
     found, left = read_usable(read_text(path, skip_bad=True), candidate_mixtures, skip_bad=True)
     bad = {row.row: row.problems for row in left.bad_rows}
     filled = {row for row, line in enumerate([*lines, good], 2) if line.strip(",")}
@@ -487,7 +363,7 @@ def test_every_row_is_either_read_or_left_out_with_a_reason(
     for row, problems in bad.items():
         assert {problem.row for problem in problems} == {row}
     for row, line in enumerate(lines, 2):
-        alone = _file(tmp_path_factory.mktemp("y"), header, line, good)
+        alone = mixture_file(tmp_path_factory.mktemp("y"), header, line, good)
         if row in filled:
             if row in bad:
                 with pytest.raises(InputError):
