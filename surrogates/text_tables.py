@@ -259,17 +259,17 @@ def _parquet_records(data: bytes, file: str) -> tuple[list[str], list[list[str]]
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(Problem(file, f"this is not Parquet: {reason}", "Write the file anew.")) from None
-    found = Findings(file)
-    columns: list[list[str]] = []
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        try:
-            texts = column.cast(pa.string()).fill_null("").to_pylist()
-        except pa.ArrowException:
-            found.header(f'column "{name}" holds {column.type}', "Give it numbers or text.")
-        else:
-            columns.append([text.strip() for text in texts])
-    found.stop()
+    columns = [_texts(column) for column in table.columns]
     return table.column_names, [list(cells) for cells in zip(*columns, strict=True)]
+
+
+def _texts(column: pa.ChunkedArray) -> list[str]:
+    """Return a column as text; where it holds lists or the like, text that is no number and no name."""
+    try:
+        texts = column.cast(pa.string()).fill_null("").to_pylist()
+    except pa.ArrowException:
+        texts = ["" if value is None else str(value) for value in column.to_pylist()]
+    return [text.strip() for text in texts]
 
 
 def _check_header(header: list[str], found: Findings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -156,32 +157,55 @@ def test_fresh_candidates_are_not_taught(candidates: int, seed: int) -> None:
 
 
 def test_the_rate_is_over_the_ensembles(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    ran: list[int] = []
+    @dataclass
+    class Timed:
+        seconds: float
+        asked: int = 0
+
+        def predict(self, batch: object) -> None:
+            self.asked += len(batch)
+            clock.append(self.seconds)
 
     def in_turns(jobs: dict[str, object], rounds: int) -> dict[str, float]:
-        for run in jobs.values():
+        taken = {}
+        for name, run in jobs.items():
+            clock.clear()
             run()
-        return dict(zip(jobs, (2.0, 8.0), strict=True))
+            taken[name] = sum(clock)
+        return taken
 
-    class Counting:
-        def predict(self, batch: object) -> None:
-            ran.append(len(batch))
-
+    clock: list[float] = []
     monkeypatch.setattr(distill, "in_turns", in_turns)
     space = choose_screen(job(tmp_path), None).space.space()
-    assert rate_ratio(Counting(), Counting(), space) == 4.0
-    assert ran == [288, 288]
+    student, ensemble = Timed(2.0), Timed(8.0)
+    assert rate_ratio(student, ensemble, space) == 4.0
+    assert (student.asked, ensemble.asked) == (288, 288)
 
 
-def test_what_is_missed_is_said(student: Path) -> None:
+MEANS, SPREADS, RATE = "means, mean absolute", "standard deviations, rank", "candidates a second"
+
+
+@pytest.mark.parametrize(
+    ("error", "correlation", "rate", "missed"),
+    [
+        (0.05, 0.85, 3.0, None),
+        (0.051, 0.85, 3.0, MEANS),
+        (0.05, 0.849, 3.0, SPREADS),
+        (0.05, None, 3.0, SPREADS),
+        (0.05, 0.85, 2.999, RATE),
+    ],
+)
+def test_what_is_missed_is_said_of_its_own_line(
+    error: float, correlation: float | None, rate: float, missed: str | None, student: Path
+) -> None:
     card = load_card(student)
     assert card.stands_for is not None
-    for rate, missed in ((2.9, 1), (3.0, 0)):
-        errors = card.stands_for.errors
-        good = type(errors)(57, 0.04 * errors.target_spread, errors.target_spread, 1.0, 0.9, 0.8, 0.7)
-        told = card.stands_for.model_copy(update={"errors": good, "rate_ratio": rate})
-        console = Console(width=120, record=True, file=io.StringIO())
-        print_student(card.model_copy(update={"stands_for": told}), console)
-        text = console.export_text()
-        assert text.count("missed") == missed
-        assert "0.040" in text
+    errors = type(card.stands_for.errors)(57, 2 * error, 2.0, 1.0, correlation, 0.1, 0.1)
+    told = card.stands_for.model_copy(update={"errors": errors, "rate_ratio": rate})
+    console = Console(width=120, record=True, file=io.StringIO())
+    print_student(card.model_copy(update={"stands_for": told}), console)
+    lines = console.export_text().splitlines()
+    found = [line.strip() for line in lines if "missed" in line]
+    assert len(found) == (missed is not None)
+    assert all(line.startswith(str(missed)) for line in found)
+    assert sum(f"{error:.3f}" in line for line in lines) == 1

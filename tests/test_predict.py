@@ -112,6 +112,26 @@ def test_parquet_keeps_types_and_rows(model: str, monkeypatch: pytest.MonkeyPatc
     assert pq.read_table("text.parquet")["id"].to_pylist() == ["007", "8", "9"]
 
 
+def test_parquet_lists_are_kept_where_nobody_reads_them_and_refused_where_they_are_read(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = pd.DataFrame({"solvent_1": ["EC"], "weight_fraction_1": [1], "salt": "LiPF6"})
+    table.assign(molality_mol_kg=1.0, peaks=[[1.5, 2.5]]).to_parquet("c.parquet")
+    for out in ("out.parquet", "out.csv"):
+        assert activelearn(monkeypatch, "predict", model, "c.parquet", "-o", out) == 0
+    assert pq.read_table("out.parquet")["peaks"].to_pylist() == [[1.5, 2.5]]
+    assert pd.read_csv("out.csv")["peaks"].tolist() == ["[1.5, 2.5]"]
+    capsys.readouterr()
+    table.assign(solvent_1=[["EC"]], molality_mol_kg=[[1.0]]).to_parquet("d.parquet")
+    assert activelearn(monkeypatch, "predict", model, "d.parquet") == 2
+    assert capsys.readouterr().err == (
+        f'error: d.parquet, row 2, column "solvent_1": "[\'EC\']" {UNKNOWN}. '
+        "Give its SMILES; the known names stand in surrogates/chemicals.csv.\n"
+        'd.parquet, row 2, column "molality_mol_kg": "[1.0]" is not a finite number; expected a molality '
+        "between 0 and 1000 mol/kg. Write a plain number with a decimal point.\n"
+    )
+
+
 BAD = (
     "1,ECC,1,,,LiPF6,1,298.15",  # row 2
     GOOD[0],

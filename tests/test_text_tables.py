@@ -99,9 +99,15 @@ def test_a_parquet_column_that_stands_twice_is_refused(tmp_path: Path) -> None:
     )
 
 
-def test_a_parquet_column_of_lists_is_refused(tmp_path: Path) -> None:
-    pd.DataFrame({"a": [[1.0], [2.0]], "b": [1, 2]}).to_parquet(tmp_path / "a.parquet")
-    assert _refusal(tmp_path / "a.parquet").startswith('a.parquet: column "a" holds list<')
+def test_parquet_columns_of_lists_and_bytes_are_text_that_is_no_number(tmp_path: Path) -> None:
+    columns = {"a": [[1.0], None, [2.0]], "b": [b"\xff", b" x", None], "c": [{"d": 1}, None, None]}
+    pd.DataFrame(columns | {"e": [1, 2, 3]}).to_parquet(tmp_path / "a.parquet")
+    assert read_text(tmp_path / "a.parquet").cells.to_dict("list") == {
+        "a": ["[1.0]", "", "[2.0]"],
+        "b": ["b'\\xff'", "b' x'", ""],
+        "c": ["{'d': 1}", "", ""],
+        "e": ["1", "2", "3"],
+    }
 
 
 def test_mapped_headers_are_renamed_and_messages_keep_the_files_words(tmp_path: Path) -> None:
