@@ -28,11 +28,13 @@ class GPSurrogate(Model):
 
     Args:
         predictor: A process bound to the molecule table that the rows point into.
+        salts: Slots for salts in a row, `s`.
     """
 
-    def __init__(self, predictor: GPPredictor) -> None:
+    def __init__(self, predictor: GPPredictor, salts: int = 1) -> None:
         super().__init__()
         self.predictor = predictor.double()
+        self.salts = salts
 
     @property
     def num_outputs(self) -> int:
@@ -54,7 +56,7 @@ class GPSurrogate(Model):
         """Return the joint posterior of the target, in its unit.
 
         Args:
-            X: `b x q x (2 k + 3)`.
+            X: `b x q x (2 k + 2 s + 1)`.
             output_indices: None or `[0]`.
             observation_noise: Whether the noise of a measurement is added; a tensor, `... q x 1`, is its
                 variance, in the unit squared.
@@ -82,7 +84,7 @@ class GPSurrogate(Model):
         """Return the model after more measurements; nothing is fitted again.
 
         Args:
-            X: `b x q x (2 k + 3)`.
+            X: `b x q x (2 k + 2 s + 1)`.
             Y: `b' x b x q x 1`, in the target's unit.
             noise: Its variance, in the unit squared, broadcast to `b x q x 1`; by default the model's.
             kwargs: BoTorch's other keywords, which have no meaning here.
@@ -93,18 +95,18 @@ class GPSurrogate(Model):
             self.predictor.standardised(Y.squeeze(-1)),
             None if noise is None else noise.squeeze(-1) / scale**2,
         )
-        return GPSurrogate(replace(self.predictor, process=process))
+        return GPSurrogate(replace(self.predictor, process=process), self.salts)
 
     def fantasize(self, X: Tensor, sampler: MCSampler) -> GPSurrogate:
         """Return the model after measurements that are drawn from its own posterior.
 
         Args:
-            X: `b x q x (2 k + 3)`.
+            X: `b x q x (2 k + 2 s + 1)`.
             sampler: Draws `f` values at each; they are the first batch dimension of what is returned.
         """
         return self.condition_on_observations(X, sampler(self.posterior(X, observation_noise=True)))
 
     def _inputs(self, X: Tensor) -> Tensor:
-        """Return `... q x d` from `... q x (2 k + 3)`."""
-        flat = self.predictor.inputs_of(MixtureBatch.from_rows(X.reshape(-1, X.shape[-1])))
+        """Return `... q x d` from `... q x (2 k + 2 s + 1)`."""
+        flat = self.predictor.inputs_of(MixtureBatch.from_rows(X.reshape(-1, X.shape[-1]), self.salts))
         return flat.reshape(*X.shape[:-1], -1)

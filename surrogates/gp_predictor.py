@@ -122,9 +122,13 @@ class GPPredictor:
         return (self.encoder.shift + scale * mean).unsqueeze(0), noise.unsqueeze(0)
 
     def predict(self, batch: MixtureBatch | MixtureProduct) -> Prediction:
-        """Return the prediction for each mixture of the batch, in its order, in the dtype of the encoder."""
-        domain = self.encoder.domain
-        in_domain = domain.holds_product(batch) if isinstance(batch, MixtureProduct) else domain.holds(batch)
+        """Return the prediction for each mixture of the batch, in its order, in the dtype of the encoder.
+
+        Raises:
+            InputError: If the encoder cannot be asked about a mixture.
+        """
+        self.encoder.check_takes(batch)
+        in_domain = self.encoder.domain.tells(batch)
         if isinstance(batch, MixtureProduct):
             batch = batch.expand()
         with torch.no_grad():

@@ -31,8 +31,8 @@ def _new() -> MixtureData:
     table, batch = tabulate(
         [[Component.of("CN(C)C=O")], [SOLVENTS[0], SOLVENTS[1]]],
         [[1.0], [0.5, 0.5]],
-        [SALTS[0], SALTS[1]],
-        [0.7, 1.1],
+        [[SALTS[0]], [SALTS[1]]],
+        [[0.7], [1.1]],
         [298.15, 298.15],
     )
     frame = mixture_rows(table, batch, range(2, 4), np.zeros(2, dtype=bool))

@@ -44,14 +44,14 @@ def test_columns_worked_by_hand() -> None:
     batch = MixtureBatch(
         torch.tensor([[0, 1]]),
         torch.tensor([[0.2, 0.6]]),
-        torch.tensor([1]),
-        torch.tensor([1.0]),
+        torch.tensor([[1, 0]]),
+        torch.tensor([[0.75, 0.25]]),
         torch.tensor([250.0]),
     )
     (row,) = columns_of(features, batch).tolist()
     solvents = [0.25 * a + 0.75 * (15 + a) for a in (*range(10), 13, 14)]
     conditions = [0.0, 0.6931471805599453, 4.0]
-    assert row == pytest.approx([*solvents, *range(15, 25), *conditions])
+    assert row == pytest.approx([*solvents, *(0.75 * (15 + a) + 0.25 * a for a in range(10)), *conditions])
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
@@ -68,7 +68,9 @@ def test_neither_the_order_of_solvents_nor_the_sum_of_weights_matters(encoder: s
 def test_a_product_is_its_rows_and_few_rows_are_many(encoder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     data, predictor = _bound(encoder)
     few = data.batch[:4]
-    product = MixtureProduct(few.solvents, few.weights, few.salt, few.molality, few.temperature_K, 2, 15)
+    product = MixtureProduct(
+        few.solvents, few.weights, few.salts[:, 0], few.molality[:, 0], few.temperature_K, 2, 15
+    )
     at_once = predictor.predict(product.expand())
     monkeypatch.setattr(gp_predictor, "_ROWS", 5)
     said = predictor.predict(product)
@@ -94,7 +96,7 @@ def test_gradients_are_finite_differences(encoder: str) -> None:
             for sign in (1, -1)
         )
         expected = ((ahead - behind) / 2e-5).detach()
-        got = gradient[:, 0] if name == "weights" else gradient
+        got = gradient if name == "temperature_K" else gradient[:, 0]
         torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-7)
 
 
