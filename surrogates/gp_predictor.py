@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,8 +12,10 @@ from surrogates.batches import MixtureBatch, MixtureProduct
 from surrogates.encoders.molsets_stacked import condition_columns
 from surrogates.ensemble_predictor import EnsemblePredictor
 from surrogates.gaussian_process import GaussianProcess
-from surrogates.law_predictor import LawPredictor
 from surrogates.prediction import Calibration, Prediction
+
+if TYPE_CHECKING:  # it imports RDKit, which a worker of a screen with another encoder need not wait for
+    from surrogates.law_predictor import LawPredictor
 
 _ROWS = 2048
 """Mixtures of which the covariance with all centres is held at once: 50 MB with 3,000 centres."""

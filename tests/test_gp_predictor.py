@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import pytest
@@ -98,6 +99,16 @@ def test_gradients_are_finite_differences(encoder: str) -> None:
         expected = ((ahead - behind) / 2e-5).detach()
         got = gradient if name == "temperature_K" else gradient[:, 0]
         torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_a_worker_gets_the_same_predictor(encoder: str) -> None:
+    data, predictor = _bound(encoder)
+    sent = pickle.loads(pickle.dumps(predictor))
+    for part in PARTS:
+        assert torch.equal(
+            getattr(sent.predict(data.batch), part), getattr(predictor.predict(data.batch), part)
+        )
 
 
 def test_the_mean_of_the_one_member_is_the_prediction() -> None:
