@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, pstdev
-from typing import Literal
+from typing import Literal, get_args
 
 import pandas as pd
 import torch
@@ -16,16 +16,19 @@ from torch import Tensor
 
 from campaigns.report import progress
 from surrogates.calibration import scores
-from surrogates.checkpoints import MixtureModel, ScoreRow
-from surrogates.ensemble import EnsembleSettings, fit_ensemble
+from surrogates.checkpoints import MixtureModel, ScoreRow, Surrogate
+from surrogates.ensemble import EnsembleSettings, fit_ensemble, fit_judged_ensemble
 from surrogates.fingerprint_ensemble import fit_fingerprint
 from surrogates.forest import Forest
-from surrogates.law_ensemble import LawSettings, fit_law_ensemble
+from surrogates.judged_ensemble import AnyJudgedEnsemble
+from surrogates.law_ensemble import LawSettings, fit_judged_law_ensemble, fit_law_ensemble
 from surrogates.mixture_data import MixtureData
 from surrogates.splits import Split, tested_parts
 
 Settings = EnsembleSettings | LawSettings
-Rival = Literal["forest", "fingerprint", "no-law", "no-law-log"]
+Rival = Literal["ensemble", "gp", "deep-kernel", "forest", "fingerprint", "no-law", "no-law-log"]
+SURROGATES: tuple[Surrogate, ...] = get_args(Surrogate)
+"""What can be trained and kept; the other rivals are but judged."""
 POOLED = "paper"
 """Splits whose test rows are scored together: papers differ in size by two orders of magnitude."""
 SHOWN = {
@@ -81,15 +84,17 @@ def judge(
     settings: Settings,
     beside: Sequence[Rival],
     console: Console,
+    surrogate: Surrogate = "ensemble",
 ) -> Judged:
-    """Score an ensemble and its rivals on each split, as many splits at once as there are cores.
+    """Score a model and its rivals on each split, as many splits at once as there are cores.
 
     Args:
         data: Measured mixtures.
         splits: Which rows train and which test; those by paper are scored as one.
         settings: Of the ensemble.
-        beside: Its rivals; those but the forest stand beside a law ensemble only.
+        beside: Its rivals; `fingerprint`, `no-law` and `no-law-log` stand beside a law ensemble only.
         console: Where progress is shown.
+        surrogate: The model.
 
     Raises:
         InputError: If the ensemble or a rival cannot be fitted to the training rows of a split.
@@ -97,7 +102,8 @@ def judge(
     said: dict[tuple[str, str], list[Words]] = {}
     held_out: list[pd.DataFrame] = []
     judged = Parallel(n_jobs=-1, return_as="generator")(
-        delayed(_judge_split)(data, split, settings, tuple(beside)) for split in splits
+        delayed(_judge_split)(data, split, settings, tuple(dict.fromkeys((surrogate, *beside))))
+        for split in splits
     )
     with progress(console, "splits", len(splits)) as told:
         for number, (split, models) in enumerate(zip(splits, judged, strict=True), 1):
@@ -118,26 +124,62 @@ def fit(
     settings: Settings,
     seed: int,
     told: Callable[[int, int], None] = lambda done, of: None,
+    surrogate: Surrogate = "ensemble",
 ) -> MixtureModel:
-    """Return the ensemble of the encoder that the settings are of; see `fit_ensemble`, `fit_law_ensemble`."""
+    """Return a surrogate on the encoder that the settings are of; see `fit_ensemble`, `fit_law_ensemble`."""
+    if surrogate != "ensemble":
+        return _standing_on(_judged(data, rows, settings, seed, told), surrogate, seed)
     if isinstance(settings, LawSettings):
         return fit_law_ensemble(data, rows, settings, seed, told)
     return fit_ensemble(data, rows, settings, seed, told)
 
 
+def _judged(
+    data: MixtureData,
+    rows: Tensor,
+    settings: Settings,
+    seed: int,
+    told: Callable[[int, int], None] = lambda done, of: None,
+) -> AnyJudgedEnsemble:
+    if isinstance(settings, LawSettings):
+        return fit_judged_law_ensemble(data, rows, settings, seed, told)
+    return fit_judged_ensemble(data, rows, settings, seed, told)
+
+
+def _standing_on(judged: AnyJudgedEnsemble, surrogate: Surrogate, seed: int) -> MixtureModel:
+    """Return a surrogate on the encoders of an ensemble that is fitted."""
+    if surrogate == "ensemble":
+        return judged.calibrated()
+    # BoTorch takes seconds to import that a training of an ensemble alone need not wait.
+    from surrogates.deep_kernel import fit_deep_kernel
+    from surrogates.gp_fitting import fit_gp
+
+    return fit_gp(judged, seed) if surrogate == "gp" else fit_deep_kernel(judged, seed)
+
+
 def _judge_split(
-    data: MixtureData, split: Split, settings: Settings, beside: tuple[Rival, ...]
+    data: MixtureData, split: Split, settings: Settings, names: tuple[Rival, ...]
 ) -> dict[str, Words]:
     torch.set_num_threads(1)
-    models = {"ensemble": _ensemble(data, split, settings)}
-    for rival in beside:
-        models[rival] = _rival(rival, data, split, settings)
-    return {model: predict(split.test) for model, predict in models.items()}
+    models = _surrogates(data, split, settings, [name for name in SURROGATES if name in names])
+    asked = {name: models.get(name) or _rival(name, data, split, settings) for name in names}
+    return {name: predict(split.test) for name, predict in asked.items()}
 
 
-def _ensemble(data: MixtureData, split: Split, settings: Settings) -> Callable[[Tensor], Words]:
-    fitted = fit(data, split.train, settings, split.seed)
-    predictor = fitted.bind(data.table)
+def _surrogates(
+    data: MixtureData, split: Split, settings: Settings, names: Sequence[Surrogate]
+) -> dict[str, Callable[[Tensor], Words]]:
+    """Return what surrogates say; all stand on one ensemble."""
+    if len(names) == 1:
+        return {
+            name: _says(data, fit(data, split.train, settings, split.seed, surrogate=name)) for name in names
+        }
+    judged = _judged(data, split.train, settings, split.seed)
+    return {name: _says(data, _standing_on(judged, name, split.seed)) for name in names}
+
+
+def _says(data: MixtureData, model: MixtureModel) -> Callable[[Tensor], Words]:
+    predictor = model.bind(data.table)
 
     def predict(rows: Tensor) -> Words:
         said = predictor.predict(data.batch[rows])
@@ -156,7 +198,7 @@ def _rival(rival: Rival, data: MixtureData, split: Split, settings: Settings) ->
         known = fit_fingerprint(data, split.train, settings, split.seed)
         return lambda rows: _words(rows, *known.predict(data.batch[rows]), known.interval_factor)
     encoder = replace(settings.encoder, law="none" if rival == "no-law" else "log")
-    return _ensemble(data, split, replace(settings, encoder=encoder))
+    return _says(data, fit(data, split.train, replace(settings, encoder=encoder), split.seed))
 
 
 def _words(rows: Tensor, mean: Tensor, std: Tensor, factor: float) -> Words:

@@ -13,8 +13,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from campaigns.best_surrogate import best_surrogate
 from campaigns.config import load_yaml, resolve_job
-from campaigns.judging import SHOWN, fit, judge
+from campaigns.judging import SHOWN, SURROGATES, fit, judge
 from campaigns.report import progress
 from campaigns.train_config import DataSource, SplitPlan, TrainConfig
 from surrogates.checkpoints import ModelCard, card_of, save_model
@@ -69,10 +70,16 @@ def train_to_directory(job: str, out: Path, data_dir: Path | None, console: Cons
     splits = list(_splits(data, config.splits, config.seed, console))
     for split in splits:
         check(data, split.train, settings.members)
-    judged = judge(data, splits, settings, config.beside, console)
+    beside = config.beside
+    if config.surrogate == "best":
+        surrogate = best_surrogate(data, settings, config.seed, console)
+        beside = (*SURROGATES, *beside)
+    else:
+        surrogate = config.surrogate
+    judged = judge(data, splits, settings, beside, console, surrogate)
     torch.set_num_threads(1)  # as on the splits: the numbers do not depend on the machine's cores
     with progress(console, "epochs of the final fit", settings.training.epochs) as told:
-        fitted = fit(data, everything, settings, config.seed, lambda done, of: told(done))
+        fitted = fit(data, everything, settings, config.seed, lambda done, of: told(done), surrogate)
     card = card_of(fitted, settings, _facts(config.data, data), config.seed, versions(), judged.scores)
     save_model(fitted, card, out, judged.held_out)
     return card

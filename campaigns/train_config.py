@@ -12,7 +12,8 @@ from typing import Literal
 from pydantic import BaseModel, Field, model_validator
 
 from campaigns.config import STRICT
-from campaigns.judging import Rival
+from campaigns.judging import SURROGATES, Rival
+from surrogates.checkpoints import Surrogate
 from surrogates.discharge_training import ProfileSettings
 from surrogates.distillation import DistillationSettings
 from surrogates.encoders.convolutions import ConvolutionName
@@ -75,8 +76,10 @@ class TrainConfig(BaseModel):
         law: Of `diffmix`, see `MixtureLaw`.
         facts: Whether `diffmix` is told facts of solvents and anions beside their graphs.
         convolution: Of `molsets`.
-        beside: What else is judged on the same splits: `forest`; of `diffmix` also `no-law` and `no-law-log`,
-            which are DiffMix with `law: none` and `law: log`, and `fingerprint`.
+        surrogate: What stands on an ensemble's encoders: their own heads (`ensemble`), a Gaussian process
+            (`gp`), or one that is trained together with an encoder (`deep-kernel`). `best` judges all three.
+        beside: What else is judged on the same splits: `forest` or another surrogate; of `diffmix` also
+            `no-law` and `no-law-log`, which are DiffMix with `law: none` and `law: log`, and `fingerprint`.
         members: Of the ensemble.
         epochs: Passes over the rows; by default the encoder's.
         seed: Of everything.
@@ -91,6 +94,7 @@ class TrainConfig(BaseModel):
     law: LawName | None = None
     facts: bool | None = None
     convolution: ConvolutionName | None = None
+    surrogate: Surrogate | Literal["best"] = "ensemble"
     beside: tuple[Rival, ...] = ("forest",)
     members: int = Field(default=5, ge=2, le=100, strict=True)
     epochs: int | None = Field(default=None, ge=1, le=100_000, strict=True)
@@ -105,10 +109,11 @@ class TrainConfig(BaseModel):
             raise ValueError("a law belongs to encoder: diffmix")
         if self.encoder == "molsets" and self.facts is not None:
             raise ValueError("facts belong to encoder: diffmix; molsets has descriptors")
-        theirs = [rival for rival in self.beside if rival != "forest"]
+        theirs = [rival for rival in self.beside if rival not in (*SURROGATES, "forest")]
         if self.encoder == "molsets" and theirs:
             raise ValueError(
-                f"{', '.join(theirs)} in beside belongs to encoder: diffmix; molsets stands beside forest"
+                f"{', '.join(theirs)} in beside belongs to encoder: diffmix; molsets stands beside "
+                f"{', '.join((*SURROGATES, 'forest'))}"
             )
         if self.encoder == "diffmix" and self.convolution is not None:
             raise ValueError("diffmix has GraphConv; convolution belongs to encoder: molsets")

@@ -1,4 +1,4 @@
-"""The model directory of an ensemble for mixtures, of either encoder: what its tensors and its card hold."""
+"""The model directory of a model for mixtures, of either encoder: what its tensors and its card hold."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from surrogates.encoders.molsets import MolSets
 from surrogates.ensemble import EnsembleSettings, MixtureEnsemble
 from surrogates.errors import InputError, Problem
 from surrogates.features import MoleculeFeatures
+from surrogates.gp import MixtureGP
 from surrogates.law_ensemble import LawEnsemble, LawSettings
 from surrogates.members import Members
 from surrogates.model_directories import WEIGHTS, read_card, unreadable, write_directory
@@ -30,7 +31,9 @@ from surrogates.prediction import Calibration
 from surrogates.student import VARIANCES, Student
 from surrogates.student_card import StandsFor
 
-MixtureModel = MixtureEnsemble | LawEnsemble
+MixtureModel = MixtureEnsemble | LawEnsemble | MixtureGP
+Surrogate = Literal["ensemble", "gp", "deep-kernel"]
+"""What stands on the encoders: their own heads, or a Gaussian process."""
 SHIPPED = ("molsets-conductivity", "diffmix-calisol")
 """Names of the models of conductivity that ship; the first is at 298 K."""
 _FEATURES = ("shift", "scale", "centre", "components")
@@ -74,6 +77,7 @@ class ModelCard(BaseModel):
         shift: Mean of the target in training.
         scale: Standard deviation of the target in training.
         settings: Of the ensemble, or of the student.
+        surrogate: What stands on its encoders; below a deep kernel there is one.
         calibration: What makes the variances and the interval true.
         salts: Canonical SMILES of the training salts.
         molality_mol_kg: Lowest and highest of all salts together in training.
@@ -97,6 +101,7 @@ class ModelCard(BaseModel):
         Annotated[EnsembleSettings, Tag("molsets")] | Annotated[LawSettings, Tag("diffmix")],
         Discriminator(_encoder),
     ]
+    surrogate: Surrogate = "ensemble"
     calibration: Calibration
     salts: tuple[str, ...]
     molality_mol_kg: tuple[float, float]
@@ -111,7 +116,7 @@ class ModelCard(BaseModel):
 
 
 def card_of(
-    ensemble: MixtureModel,
+    model: MixtureModel,
     settings: EnsembleSettings | LawSettings,
     data: Mapping[str, Any],
     seed: int,
@@ -119,13 +124,15 @@ def card_of(
     scores: tuple[ScoreRow, ...],
     stands_for: StandsFor | None = None,
 ) -> ModelCard:
-    """Return the card of a fitted ensemble, or of a student's network."""
+    """Return the card of a fitted model, or of a student's network."""
+    ensemble = encoder_of(model)
     return ModelCard(
         target=ensemble.target,
         shift=ensemble.shift,
         scale=ensemble.scale,
         settings=settings,
-        calibration=ensemble.calibration,
+        surrogate=model.surrogate if isinstance(model, MixtureGP) else "ensemble",
+        calibration=model.calibration,
         salts=ensemble.domain.salt_smiles,
         molality_mol_kg=ensemble.domain.molality,
         temperature_K=ensemble.domain.temperature_K,
@@ -140,12 +147,12 @@ def card_of(
 
 
 def save_model(
-    ensemble: MixtureModel, card: ModelCard, directory: Path, held_out: pd.DataFrame | None = None
+    model: MixtureModel, card: ModelCard, directory: Path, held_out: pd.DataFrame | None = None
 ) -> None:
     """Write a model directory, whole or not at all.
 
     Args:
-        ensemble: The model.
+        model: The model.
         card: Its card.
         directory: New or empty.
         held_out: What was said of rows that no training saw; kept beside the model, if there are any.
@@ -153,10 +160,18 @@ def save_model(
     Raises:
         InputError: If something stands there already, or it cannot be written.
     """
+    ensemble = encoder_of(model)
     tensors = {f"members.{name}": tensor for name, tensor in ensemble.members.state().items()}
     tensors |= {f"features.{name}": getattr(ensemble.features, name) for name in _FEATURES}
     tensors |= {f"domain.{name}": getattr(ensemble.domain, name) for name in _DOMAIN}
+    if isinstance(model, MixtureGP):
+        tensors |= model.tensors()
     write_directory(tensors, card, directory, held_out)
+
+
+def encoder_of(model: MixtureModel) -> MixtureEnsemble | LawEnsemble:
+    """Return the ensemble itself, or the one on whose encoders a Gaussian process stands."""
+    return model.encoder if isinstance(model, MixtureGP) else model
 
 
 def load_card(directory: Path) -> ModelCard:
@@ -183,24 +198,39 @@ def load_model(directory: Path) -> MixtureModel | Student:
     try:
         tensors = load(path.read_bytes())
         _check_shapes(tensors, card)
-        features = MoleculeFeatures(*(tensors[f"features.{name}"] for name in _FEATURES))
-        network = network_of(card.settings, features.width, 1 if card.stands_for is None else VARIANCES)
-        prefix = "members."
-        state = {n.removeprefix(prefix): tensor for n, tensor in tensors.items() if n.startswith(prefix)}
-        members = Members.of([network] * card.settings.members).with_state(state)
-        domain: dict[str, Tensor] = {name: tensors[f"domain.{name}"] for name in _DOMAIN}
+        ensemble = _ensemble(tensors, card)
+        if card.stands_for is not None:
+            return Student(ensemble, card.stands_for.space)
+        if card.surrogate == "ensemble":
+            return ensemble
+        return MixtureGP.of_tensors(tensors, ensemble, card.calibration)
     except OSError as error:
         raise unreadable(path, os.strerror(error.errno or 0)) from None
     except (SafetensorError, RuntimeError, ValueError, TypeError, IndexError) as error:
         raise unreadable(path, str(error)) from None
     except KeyError as error:
         raise unreadable(path, f"there is no tensor {error}") from None
+
+
+def _ensemble(tensors: Mapping[str, Tensor], card: ModelCard) -> MixtureEnsemble | LawEnsemble:
+    """Return the ensemble, or what a process or a student has in its place, from tensors of checked shapes.
+
+    Raises:
+        KeyError: If one of the members' is missing.
+        ValueError: If one does not fit the network.
+    """
+    features = MoleculeFeatures(*(tensors[f"features.{name}"] for name in _FEATURES))
+    network = network_of(card.settings, features.width, 1 if card.stands_for is None else VARIANCES)
+    prefix = "members."
+    state = {n.removeprefix(prefix): tensor for n, tensor in tensors.items() if n.startswith(prefix)}
+    count = 1 if card.surrogate == "deep-kernel" else card.settings.members
+    members = Members.of([network] * count).with_state(state)
     fitted = LawEnsemble if isinstance(card.settings, LawSettings) else MixtureEnsemble
-    model = fitted(
+    return fitted(
         members=Members(members.network, *(_detached(t) for t in (members.parameters, members.buffers))),
         features=features,
         domain=Domain(
-            **domain,
+            **{name: tensors[f"domain.{name}"] for name in _DOMAIN},
             salt_smiles=card.salts,
             molality=card.molality_mol_kg,
             temperature_K=card.temperature_K,
@@ -211,7 +241,6 @@ def load_model(directory: Path) -> MixtureModel | Student:
         shift=card.shift,
         scale=card.scale,
     )
-    return model if card.stands_for is None else Student(model, card.stands_for.space)
 
 
 def network_of(settings: EnsembleSettings | LawSettings, width: int, variances: int = 1) -> nn.Module:
@@ -228,8 +257,12 @@ def network_of(settings: EnsembleSettings | LawSettings, width: int, variances: 
 
 
 def takes_one_salt(model: object) -> bool:
-    """Return whether an ensemble of mixtures, or a student of one, takes exactly one salt a mixture."""
-    return isinstance(model.network if isinstance(model, Student) else model, MixtureEnsemble)
+    """Return whether an ensemble of mixtures, or what stands on one, takes exactly one salt a mixture."""
+    if isinstance(model, Student):
+        model = model.network
+    elif isinstance(model, MixtureGP):
+        model = model.encoder
+    return isinstance(model, MixtureEnsemble)
 
 
 def _check_shapes(tensors: Mapping[str, Tensor], card: ModelCard) -> None:

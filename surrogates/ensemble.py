@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -20,6 +21,9 @@ from surrogates.molecules import MoleculeTable
 from surrogates.prediction import UNCALIBRATED, Calibration
 from surrogates.teacher import Teacher, nearby_mixtures
 from surrogates.training import TrainingSettings, train
+
+if TYPE_CHECKING:
+    from surrogates.judged_ensemble import JudgedEnsemble
 
 _FEWEST_ROWS = 20
 _FEWEST_MIXTURES = 10
@@ -93,9 +97,8 @@ def fit_ensemble(
 ) -> MixtureEnsemble:
     """Fit and calibrate an ensemble.
 
-    As many members again are trained beside the ensemble, in the same loop, without a fifth of the
-    mixtures; the variances and the interval are calibrated by what these say of that fifth, so that the
-    ensemble itself may learn from all rows.
+    The variances and the interval are calibrated by what the judge of `fit_judged_ensemble` says of the
+    mixtures that it has not seen, so that the ensemble itself may learn from all rows.
 
     Args:
         data: Measured mixtures.
@@ -107,8 +110,22 @@ def fit_ensemble(
     Raises:
         InputError: As `check_ensemble_trainable` does.
     """
+    return fit_judged_ensemble(data, rows, settings, seed, progress).calibrated()
+
+
+def fit_judged_ensemble(
+    data: MixtureData,
+    rows: Tensor,
+    settings: EnsembleSettings,
+    seed: int,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> JudgedEnsemble[MixtureEnsemble]:
+    """Fit an ensemble and its judge: as many members again, in one loop, without a fifth of the mixtures.
+
+    Takes and raises what `fit_ensemble` does.
+    """
     # With SciPy and scikit-learn they take half a second that a screen, which fits nothing, need not wait.
-    from surrogates.calibration import fit_calibration
+    from surrogates.judged_ensemble import JudgedEnsemble
     from surrogates.splits import holdouts
 
     check_ensemble_trainable(data, rows, settings.members)
@@ -164,12 +181,7 @@ def fit_ensemble(
         shift,
         scale,
     )
-    judge = replace(ensemble, members=trained[count:]).bind(data.table)
-    said = judge.predict(data.batch[calibrates])
-    calibration = fit_calibration(
-        data.target[calibrates], said.mean.double(), said.epistemic.double(), said.aleatoric.double()
-    )
-    return replace(ensemble, calibration=calibration)
+    return JudgedEnsemble(ensemble, replace(ensemble, members=trained[count:]), data, calibrates)
 
 
 class OccasionalEmbedding:

@@ -65,7 +65,11 @@ class EnsemblePredictor:
         """Return each member's mean and unbounded log variances, standardised, `K x h x n`."""
         if isinstance(batch, MixtureProduct):
             return product_outputs(self.state, self.embedding, batch)
-        return head(self.state, mix(self.state, self.embedding, batch.to(self.embedding.dtype)))
+        return head(self.state, self.mixed(batch))
+
+    def mixed(self, batch: MixtureBatch) -> Tensor:
+        """Return what enters each member's head, `K x n x e`, with gradients as `member_outputs` has them."""
+        return mix(self.state, self.embedding, batch.to(self.embedding.dtype))
 
     def double(self) -> EnsemblePredictor:
         """Return the same predictor with float64 tensors, for gradients to be followed and checked.

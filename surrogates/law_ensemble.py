@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -20,6 +21,9 @@ from surrogates.molecules import MoleculeTable
 from surrogates.prediction import UNCALIBRATED, Calibration
 from surrogates.species import Speciation
 from surrogates.training import TrainingSettings
+
+if TYPE_CHECKING:
+    from surrogates.judged_ensemble import JudgedEnsemble
 
 _COMPONENTS = 40
 """Of the descriptors, by which the domain is judged."""
@@ -113,9 +117,8 @@ def fit_law_ensemble(
 ) -> LawEnsemble:
     """Fit and calibrate an ensemble.
 
-    As many members again are trained beside the ensemble, in the same loop, without a fifth of the mixtures
-    (of the papers, if the data come from ten or more); the variances and the interval are calibrated by what
-    these say of that fifth. Rows that say the same of the same mixture at the same temperature count once.
+    The variances and the interval are calibrated by what the judge of `fit_judged_law_ensemble` says of what
+    it has not seen. Rows that say the same of the same mixture at the same temperature count once.
 
     Args:
         data: Measured mixtures; the target is log10 of the property.
@@ -127,8 +130,23 @@ def fit_law_ensemble(
     Raises:
         InputError: For fewer than 2 members, too few rows, or a target that is no logarithm.
     """
+    return fit_judged_law_ensemble(data, rows, settings, seed, progress).calibrated()
+
+
+def fit_judged_law_ensemble(
+    data: MixtureData,
+    rows: Tensor,
+    settings: LawSettings,
+    seed: int,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> JudgedEnsemble[LawEnsemble]:
+    """Fit an ensemble and its judge: as many members again, in one loop, without a fifth of the mixtures.
+
+    Of data from ten papers or more it is a fifth of the papers. Takes and raises what `fit_law_ensemble`
+    does.
+    """
     # With SciPy and scikit-learn they take half a second that a screen, which fits nothing, need not wait.
-    from surrogates.calibration import fit_calibration
+    from surrogates.judged_ensemble import JudgedEnsemble
     from surrogates.law_training import check_law_trainable, distinct_rows, parts_of, train_on_property
 
     check_law_trainable(data, rows, settings.members)
@@ -162,9 +180,4 @@ def fit_law_ensemble(
         float(data.target.mean()),
         float(data.target.std()),
     )
-    judge = replace(ensemble, members=trained[count:]).bind(data.table)
-    said = judge.predict(data.batch[calibrates])
-    calibration = fit_calibration(
-        data.target[calibrates], said.mean.double(), said.epistemic.double(), said.aleatoric.double()
-    )
-    return replace(ensemble, calibration=calibration)
+    return JudgedEnsemble(ensemble, replace(ensemble, members=trained[count:]), data, calibrates)

@@ -70,11 +70,12 @@ class LawPredictor:
         """Return each member's mean and unbounded log variances, standardised, `K x h x n`."""
         if isinstance(batch, MixtureProduct):
             batch = batch.expand()
-        outputs: Tensor = self.laws.each("outputs", mine=(self._pooled(batch.to(self.species.dtype)),))
+        outputs: Tensor = self.laws.each("outputs", mine=(self.mixed(batch),))
         return outputs
 
-    def _pooled(self, batch: MixtureBatch) -> Tensor:
+    def mixed(self, batch: MixtureBatch) -> Tensor:
         """Return what `pool` does, `K x n x (2 p + 1)`, by the few species of each mixture, not by all."""
+        batch = batch.to(self.species.dtype)
         used = self.speciation.used_slots(batch)
         species, x = (part[:, used] for part in self.speciation.slots(batch))
         a, b = torch.triu_indices(len(used), len(used))

@@ -24,7 +24,7 @@ _HUBER = 0.02
 _LARGEST = 3.0
 """Standard deviations of log10 beyond which an error does not grow."""
 _CALIBRATION_FRACTION = 0.2
-_FEWEST_PAPERS = 10
+FEWEST_PAPERS = 10
 
 Outputs = Callable[[Members, Tensor], tuple[Tensor, Tensor]]
 """Mean and variance of the standardised target, each `K x rows`, of rows given as indices."""
@@ -117,7 +117,7 @@ def distinct_rows(data: MixtureData, rows: Tensor) -> Tensor:
 
 def laboratories(data: MixtureData) -> Tensor:
     """Return whose each row is, `n`, int64: the paper's, if there are ten or more, else the mixture's."""
-    if "paper" in data.rows and data.rows["paper"].nunique() >= _FEWEST_PAPERS:
+    if "paper" in data.rows and data.rows["paper"].nunique() >= FEWEST_PAPERS:
         return torch.tensor(data.rows["paper"].factorize()[0])
     return torch.tensor(data.rows["mixture"].to_numpy())
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from surrogates.batches import MixtureBatch
+from surrogates.errors import InputError, Problem
 from surrogates.molecules import Component, MoleculeTable
 
 _T = TypeVar("_T")
@@ -69,6 +70,17 @@ class MixtureData:
             target=self.target[rows],
             rows=self.rows.iloc[rows.numpy()].reset_index(drop=True),
         )
+
+
+def check_same_target(expected: str, data: MixtureData) -> None:
+    """Check that measurements are of what a model predicts.
+
+    Raises:
+        InputError: If they are not.
+    """
+    if data.target_name != expected:
+        wrong = f"{data.target_name} was measured, but the model predicts {expected}"
+        raise InputError(Problem(data.source, wrong, f"Give measurements of {expected}."))
 
 
 def tabulate(

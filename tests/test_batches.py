@@ -165,8 +165,8 @@ def test_mixtures_of_several_salts_are_refused_where_one_is_taken() -> None:
 def test_rows_of_another_number_of_salts_are_refused(salts: int, width: int) -> None:
     rows = torch.tensor([[0, 1, 0.3, 0.7, 2, 3, 0.5, 0.5, 298.15]], dtype=torch.float64)[:, :width]
     wanted = (
-        f"rows of {width} numbers do not hold {salts} salts: 2 k \\+ 2 s \\+ 1 numbers were expected, whole ones "
-        "where solvents and salts are named; give the number of salts"
+        f"rows of {width} numbers do not hold {salts} salts: 2 k \\+ 2 s \\+ 1 numbers were expected, "
+        "whole ones where solvents and salts are named; give the number of salts"
     )
     with pytest.raises(ValueError, match=wanted):
         MixtureBatch.from_rows(rows, salts)

@@ -22,10 +22,12 @@ from surrogates.checkpoints import (
 from surrogates.domain import Domain
 from surrogates.encoders.mixture_law import LawName
 from surrogates.errors import InputError
+from surrogates.gp import MixtureGP
 from surrogates.law_ensemble import LawEnsemble
 from surrogates.model_directories import CARD, WEIGHTS, model_hash
 from surrogates.student import Student
 from tests.saved_models import STANDS_FOR, saved_student
+from tests.synthetic_gps import judged, small_deep_kernel, small_gp
 from tests.synthetic_laws import SETTINGS as LAW_SETTINGS
 from tests.synthetic_laws import settings_of, small_law_ensemble, vft_data
 from tests.synthetic_mixtures import SETTINGS, small_ensemble, synthetic_data
@@ -305,3 +307,31 @@ def test_a_student_is_not_read_as_an_ensemble(tmp_path: Path, encoder: str) -> N
         InputError, match=r"cannot be read as part of a model: .* is \(1, [35], .*not \(1, [24], "
     ):
         load_model(tmp_path / "student")
+
+
+@pytest.mark.parametrize("encoder", ["molsets", "diffmix"])
+@pytest.mark.parametrize("surrogate", ["gp", "deep-kernel"])
+def test_a_process_comes_back_with_its_encoders(tmp_path: Path, encoder: str, surrogate: str) -> None:
+    model = small_gp(encoder) if surrogate == "gp" else small_deep_kernel(encoder)
+    card = card_of(model, SETTINGS if encoder == "molsets" else LAW_SETTINGS, {}, 3, {}, (ROW,))
+    save_model(model, card, tmp_path / "gp")
+    assert load_card(tmp_path / "gp") == card
+    assert card.surrogate == surrogate
+    back = load_model(tmp_path / "gp")
+    assert isinstance(back, MixtureGP)
+    data = judged(encoder).data
+    before, after = (one.bind(data.table).predict(data.batch) for one in (model, back))
+    for name in ("mean", "epistemic", "aleatoric"):
+        torch.testing.assert_close(getattr(after, name), getattr(before, name), rtol=1e-5, atol=1e-8)
+    assert torch.equal(after.in_domain, before.in_domain)
+    assert back.calibration == model.calibration
+
+
+def test_a_card_that_says_another_surrogate_is_refused(saved: Path) -> None:
+    card = json.loads((saved / CARD).read_text())
+    (saved / CARD).write_text(json.dumps(card | {"surrogate": "gp"}))
+    with pytest.raises(InputError) as refused:
+        load_model(saved)
+    assert str(refused.value) == (
+        f"{saved / WEIGHTS}: cannot be read as part of a model: there is no tensor 'gp.inputs.shift'. {MEND}"
+    )

@@ -15,16 +15,18 @@ from rich.console import Console
 from torch import Tensor
 
 from campaigns import judging
-from campaigns.judging import SHOWN, Rival, judge
+from campaigns.judging import SHOWN, Rival, fit, judge
 from surrogates.batches import MixtureBatch
 from surrogates.calibration import scores
 from surrogates.checkpoints import ScoreRow
 from surrogates.ensemble import EnsembleSettings
-from surrogates.law_ensemble import LawSettings, fit_law_ensemble
+from surrogates.judged_ensemble import JudgedEnsemble
+from surrogates.law_ensemble import LawEnsemble, LawSettings, fit_law_ensemble
 from surrogates.mixture_data import MixtureData
 from surrogates.molecules import MoleculeTable
 from surrogates.prediction import Prediction
 from surrogates.splits import Split, hotter_split, mixture_splits, paper_splits
+from tests.synthetic_gps import judged_law_ensemble, small_deep_kernel, small_gp
 from tests.synthetic_laws import SETTINGS, vft_data
 
 DATA = vft_data(24)
@@ -193,3 +195,36 @@ def test_no_forest_stands_in_for_a_rival_of_another_encoder(
     monkeypatch.setattr(judging, "fit_ensemble", lambda *_: Constant(0.0))
     with pytest.raises(ValueError, match=f"^{rival} stands beside a law ensemble only$"):
         judge(DATA, mixture_splits(DATA, 1), EnsembleSettings(), (rival,), Console(quiet=True))
+
+
+def test_surrogates_stand_on_one_ensemble(monkeypatch: pytest.MonkeyPatch) -> None:
+    fits: list[int] = []
+
+    def fitted(data: MixtureData, rows: Tensor, *_: object) -> JudgedEnsemble[LawEnsemble]:
+        fits.append(len(rows))
+        return judged_law_ensemble()
+
+    monkeypatch.setattr(judging, "fit_judged_law_ensemble", fitted)
+    for name, model in (("fit_gp", small_gp("diffmix")), ("fit_deep_kernel", small_deep_kernel("diffmix"))):
+        module = "gp_fitting" if name == "fit_gp" else "deep_kernel"
+        monkeypatch.setattr(f"surrogates.{module}.{name}", lambda *_, model=model: model)
+    data = vft_data()  # what these have seen
+    (split,) = mixture_splits(data, 1)
+    rows = judge(data, [split], SETTINGS, ("ensemble", "deep-kernel"), Console(quiet=True), "gp").scores
+    assert [row.model for row in rows] == ["gp", "ensemble", "deep-kernel"]
+    assert fits == [len(split.train)]
+    models = (small_gp("diffmix"), judged_law_ensemble().calibrated(), small_deep_kernel("diffmix"))
+    for row, model in zip(rows, models, strict=True):
+        said = model.bind(data.table).predict(data.batch[split.test])
+        expected = float((said.mean - data.target[split.test]).abs().mean())
+        assert row.mean["mae"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_surrogate_alone_is_fitted_as_a_model_that_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging, "fit_judged_law_ensemble", lambda *_: judged_law_ensemble())
+    monkeypatch.setattr("surrogates.gp_fitting.fit_gp", lambda *_: small_gp("diffmix"))
+    data = vft_data()
+    (split,) = mixture_splits(data, 1)
+    (row,) = judge(data, [split], SETTINGS, (), Console(quiet=True), "gp").scores
+    assert row.model == "gp"
+    assert fit(data, split.train, SETTINGS, 0, surrogate="gp") is small_gp("diffmix")

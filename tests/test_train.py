@@ -25,6 +25,7 @@ from surrogates.checkpoints import ModelCard, ScoreRow, load_card, load_model
 from surrogates.ensemble import EnsembleSettings, fit_ensemble
 from surrogates.errors import InputError
 from surrogates.forest import Forest
+from surrogates.gp import MixtureGP
 from surrogates.law_ensemble import LawEnsemble, LawSettings, fit_law_ensemble
 from surrogates.mixture_data import MixtureData
 from surrogates.splits import random_splits
@@ -252,7 +253,8 @@ def test_a_law_for_what_is_no_logarithm_is_refused_before_anything_is_fitted(
         ),
         (
             "beside: [forest, no-law, fingerprint]",
-            "no-law, fingerprint in beside belongs to encoder: diffmix; molsets stands beside forest",
+            "no-law, fingerprint in beside belongs to encoder: diffmix; molsets stands beside "
+            "ensemble, gp, deep-kernel, forest",
         ),
     ],
 )
@@ -341,3 +343,21 @@ def test_a_file_of_rows_with_two_salts_and_with_none_is_refused_by_molsets(tmp_p
         "encoder: molsets takes one salt a mixture. "
         "Write encoder: diffmix, which takes any number of salts, and none."
     )
+
+
+@pytest.mark.parametrize("surrogate", ["gp", "best"])
+def test_a_process_is_trained_judged_and_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, surrogate: str
+) -> None:
+    monkeypatch.setattr("surrogates.gp_fitting._STEPS", 5)
+    monkeypatch.setattr("surrogates.deep_kernel._STEPS", 2)
+    monkeypatch.setattr(train, "best_surrogate", lambda *_: "deep-kernel")
+    job = JOB.replace("random: 2", "random: 1") + f"surrogate: {surrogate}\nbeside: []\n"
+    card, _ = trained(tmp_path, job)
+    kept = "gp" if surrogate == "gp" else "deep-kernel"
+    others = [] if surrogate == "gp" else ["ensemble", "gp"]
+    assert [row.model for row in card.scores] == [kept, *others]
+    assert card.surrogate == kept
+    model = load_model(tmp_path / "model")
+    assert isinstance(model, MixtureGP)
+    assert (model.surrogate, len(model.process)) == (kept, 60)
