@@ -169,6 +169,32 @@ def evaluate(
 
 
 @app.command()
+def align(
+    model: Annotated[
+        str, typer.Argument(help="Directory of a model of electrolytes, or the name of one that ships.")
+    ],
+    measured: Annotated[Path, typer.Argument(help="CSV or Parquet, a row a measurement of your laboratory.")],
+    column: ColumnOption,
+    unit: UnitOption,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Directory for the new model, new or empty; by default results/aligned-FILE."),
+    ] = None,
+) -> None:
+    """Correct a model by a few measurements of your own, and write it as a new model."""
+    from rich.console import Console
+
+    from campaigns.align import align_to_directory, print_aligned
+    from campaigns.predict import pairs
+
+    out = out or Path("results") / f"aligned-{measured.stem}"
+    columns, units = pairs("--column", column, "temperature_K=T"), pairs("--unit", unit, "temperature_K=degC")
+    found = align_to_directory(model, measured, out, columns, units, Console(stderr=True, highlight=False))
+    print_aligned(found, Console(width=None if sys.stdout.isatty() else 120, highlight=False))
+    typer.echo(f"The aligned model: {out}")
+
+
+@app.command()
 def landscape(
     config: Annotated[
         str, typer.Argument(help="A YAML file, or the name of a job that ships.")

@@ -12,6 +12,7 @@ import torch
 
 from campaigns.screen import discharge_facts, mixture_facts, model_directory
 from campaigns.screen_record import ESTIMATE, estimate_columns
+from surrogates.aligned_model import AlignedModel
 from surrogates.batches import MixtureBatch
 from surrogates.checkpoints import MixtureModel, load_model, takes_one_salt
 from surrogates.composition_batches import read_formulas
@@ -28,6 +29,7 @@ from surrogates.student import Student
 from surrogates.tables import candidate_mixtures, measured_mixtures
 from surrogates.text_tables import TextTable
 
+AnyMixtureModel = MixtureModel | Student | AlignedModel
 _AT_ONCE = 4096
 """Rows predicted together: each is compared with all training mixtures."""
 _DISCHARGE: tuple[Quantity, ...] = ("capacity", "average_voltage", "energy_Wh_kg")
@@ -140,7 +142,7 @@ def choose_row_model(model: str) -> RowModel:
 class MixtureRows:
     """A model of electrolytes."""
 
-    model: MixtureModel | Student
+    model: AnyMixtureModel
     facts: Mapping[str, Any]
     further: tuple[str, ...] = ()
 
@@ -155,10 +157,10 @@ class MixtureRows:
         """Return the rows of a file as `RowModel.read` says."""
         if not is_measured:
             found = candidate_mixtures(table, columns, units)
-            self._check_salts(found.batch, found.rows, table.file)
+            check_salts(self.model, found.batch, found.rows, table.file)
             return Rows(found.report, lambda: self._predict(found.table, found.batch, found.rows, table.file))
         data = measured_mixtures(table, self.model.target, columns, units)
-        self._check_salts(data.batch, data.rows, table.file)
+        check_salts(self.model, data.batch, data.rows, table.file)
         return Rows(
             report=data.report,
             predict=lambda: self._predict(data.table, data.batch, data.rows, table.file),
@@ -167,29 +169,6 @@ class MixtureRows:
             distance=lambda: self._distance(data.table, data.batch),
             distance_limit=self.model.domain.threshold,
         )
-
-    def _check_salts(self, batch: MixtureBatch, rows: pd.DataFrame, file: str) -> None:
-        """Refuse rows that hold another number of salts than the model takes.
-
-        Raises:
-            InputError: With every such row.
-        """
-        if not takes_one_salt(self.model):
-            return
-        takes = "a model of encoder: molsets takes one a mixture"
-        mend = "Give a model trained with encoder: diffmix, or remove the row."
-        problems = [
-            Problem(
-                f"{file}, row {row}",
-                f"{count or 'no'} salt{'s' * (count > 1)} came; {takes}",
-                mend,
-                row,
-            )
-            for row, count in zip(rows["row"].tolist(), batch.salt_counts().tolist(), strict=True)
-            if count != 1
-        ]
-        if problems:
-            raise InputError(problems)
 
     def _predict(self, table: MoleculeTable, batch: MixtureBatch, rows: pd.DataFrame, file: str) -> Said:
         predictor = self.model.bind(table)
@@ -255,6 +234,30 @@ class CathodeRows:
         said = _take(joined(parts), back)
         check_finite(said, data.rows["row"], self.targets, data.source)
         return Said(said, predictor.interval_factor, {"warning": data.rows["warning"].to_numpy()})
+
+
+def check_salts(model: AnyMixtureModel, batch: MixtureBatch, rows: pd.DataFrame, file: str) -> None:
+    """Refuse rows that hold another number of salts than the model takes.
+
+    Raises:
+        InputError: With every such row.
+    """
+    if not takes_one_salt(model):
+        return
+    takes = "a model of encoder: molsets takes one a mixture"
+    mend = "Give a model trained with encoder: diffmix, or remove the row."
+    problems = [
+        Problem(
+            f"{file}, row {row}",
+            f"{count or 'no'} salt{'s' * (count > 1)} came; {takes}",
+            mend,
+            row,
+        )
+        for row, count in zip(rows["row"].tolist(), batch.salt_counts().tolist(), strict=True)
+        if count != 1
+    ]
+    if problems:
+        raise InputError(problems)
 
 
 def joined(parts: list[Prediction]) -> Prediction:

@@ -156,6 +156,9 @@ def mixture_facts(directory: Path) -> dict[str, Any]:
     facts = {"sha256": model_hash(directory), "seed": card.seed, "data": trained_on}
     if card.stands_for is not None:
         facts["stands_for"] = card.stands_for.model_dump(mode="json")
+    if card.alignment is not None:
+        aligned = card.alignment
+        facts["aligned_with"] = {key: getattr(aligned, key) for key in ("source", "sha256", "rows", "family")}
     return facts
 
 

@@ -18,10 +18,12 @@ from campaigns.config import load_yaml, resolve_job
 from campaigns.judging import SHOWN, SURROGATES, fit, judge
 from campaigns.report import progress
 from campaigns.train_config import DataSource, SplitPlan, TrainConfig
-from surrogates.checkpoints import ModelCard, card_of, save_model
+from surrogates.aligned_model import unseen_laboratories
+from surrogates.checkpoints import ModelCard, card_of, encoder_of, save_model
 from surrogates.datasets import dataset, load_dataset
 from surrogates.ensemble import check_ensemble_trainable
 from surrogates.errors import InputError, Problem
+from surrogates.laboratories import FEWEST_PAPERS, estimate_laboratories
 from surrogates.law_ensemble import LawSettings
 from surrogates.law_training import check_law_trainable
 from surrogates.mixture_data import MixtureData
@@ -80,7 +82,16 @@ def train_to_directory(job: str, out: Path, data_dir: Path | None, console: Cons
     torch.set_num_threads(1)  # as on the splits: the numbers do not depend on the machine's cores
     with progress(console, "epochs of the final fit", settings.training.epochs) as told:
         fitted = fit(data, everything, settings, config.seed, lambda done, of: told(done), surrogate)
-    card = card_of(fitted, settings, _facts(config.data, data), config.seed, versions(), judged.scores)
+    papers = unseen_laboratories(encoder_of(fitted), data, judged.held_out)
+    card = card_of(
+        fitted,
+        settings,
+        _facts(config.data, data),
+        config.seed,
+        versions(),
+        judged.scores,
+        laboratories=estimate_laboratories(papers) if len(papers) >= FEWEST_PAPERS else None,
+    )
     save_model(fitted, card, out, judged.held_out)
     return card
 

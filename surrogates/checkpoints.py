@@ -16,6 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor, nn
 
+from surrogates.aligned_model import AlignedModel
+from surrogates.alignment_card import AlignmentCard, alignment_of, alignment_tensors
 from surrogates.descriptors import descriptor_names
 from surrogates.domain import Domain
 from surrogates.encoders.diffmix import DiffMix
@@ -24,6 +26,7 @@ from surrogates.ensemble import EnsembleSettings, MixtureEnsemble
 from surrogates.errors import InputError, Problem
 from surrogates.features import MoleculeFeatures
 from surrogates.gp import MixtureGP
+from surrogates.laboratories import Laboratories
 from surrogates.law_ensemble import LawEnsemble, LawSettings
 from surrogates.members import Members
 from surrogates.model_directories import WEIGHTS, read_card, unreadable, write_directory
@@ -89,6 +92,8 @@ class ModelCard(BaseModel):
         versions: Of the software.
         scores: On splits; the model itself has seen all rows.
         stands_for: Of a student, which ensemble it learnt from; None of an ensemble.
+        laboratories: How far papers were from ensembles that had not seen them, if enough were judged.
+        alignment: Of a model that is aligned with a laboratory, how.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -113,6 +118,8 @@ class ModelCard(BaseModel):
     versions: dict[str, str]
     scores: tuple[ScoreRow, ...]
     stands_for: StandsFor | None = None
+    laboratories: Laboratories | None = None
+    alignment: AlignmentCard | None = None
 
 
 def card_of(
@@ -123,6 +130,7 @@ def card_of(
     versions: Mapping[str, str],
     scores: tuple[ScoreRow, ...],
     stands_for: StandsFor | None = None,
+    laboratories: Laboratories | None = None,
 ) -> ModelCard:
     """Return the card of a fitted model, or of a student's network."""
     ensemble = encoder_of(model)
@@ -143,11 +151,15 @@ def card_of(
         versions=dict(versions),
         scores=scores,
         stands_for=stands_for,
+        laboratories=laboratories,
     )
 
 
 def save_model(
-    model: MixtureModel, card: ModelCard, directory: Path, held_out: pd.DataFrame | None = None
+    model: MixtureModel | AlignedModel,
+    card: ModelCard,
+    directory: Path,
+    held_out: pd.DataFrame | None = None,
 ) -> None:
     """Write a model directory, whole or not at all.
 
@@ -160,13 +172,16 @@ def save_model(
     Raises:
         InputError: If something stands there already, or it cannot be written.
     """
+    aligned = {}
+    if isinstance(model, AlignedModel):
+        aligned, model = alignment_tensors(model.alignment), model.model
     ensemble = encoder_of(model)
     tensors = {f"members.{name}": tensor for name, tensor in ensemble.members.state().items()}
     tensors |= {f"features.{name}": getattr(ensemble.features, name) for name in _FEATURES}
     tensors |= {f"domain.{name}": getattr(ensemble.domain, name) for name in _DOMAIN}
     if isinstance(model, MixtureGP):
         tensors |= model.tensors()
-    write_directory(tensors, card, directory, held_out)
+    write_directory(tensors | aligned, card, directory, held_out)
 
 
 def encoder_of(model: MixtureModel) -> MixtureEnsemble | LawEnsemble:
@@ -183,7 +198,7 @@ def load_card(directory: Path) -> ModelCard:
     return read_card(directory, ModelCard)
 
 
-def load_model(directory: Path) -> MixtureModel | Student:
+def load_model(directory: Path) -> MixtureModel | Student | AlignedModel:
     """Read a model directory.
 
     Raises:
@@ -201,6 +216,8 @@ def load_model(directory: Path) -> MixtureModel | Student:
         ensemble = _ensemble(tensors, card)
         if card.stands_for is not None:
             return Student(ensemble, card.stands_for.space)
+        if card.alignment is not None:
+            return AlignedModel(ensemble, alignment_of(tensors, card.alignment))
         if card.surrogate == "ensemble":
             return ensemble
         return MixtureGP.of_tensors(tensors, ensemble, card.calibration)
@@ -262,6 +279,8 @@ def takes_one_salt(model: object) -> bool:
         model = model.network
     elif isinstance(model, MixtureGP):
         model = model.encoder
+    elif isinstance(model, AlignedModel):
+        model = model.model
     return isinstance(model, MixtureEnsemble)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -20,14 +21,17 @@ from campaigns.config import load_yaml, resolve_job
 from campaigns.judging import SHOWN
 from campaigns.train import print_scores, train_to_directory, versions
 from campaigns.train_config import TrainConfig
+from surrogates.aligned_model import unseen_laboratories
 from surrogates.calibration import scores
 from surrogates.checkpoints import ModelCard, ScoreRow, load_card, load_model
 from surrogates.ensemble import EnsembleSettings, fit_ensemble
 from surrogates.errors import InputError
 from surrogates.forest import Forest
 from surrogates.gp import MixtureGP
+from surrogates.laboratories import estimate_laboratories
 from surrogates.law_ensemble import LawEnsemble, LawSettings, fit_law_ensemble
 from surrogates.mixture_data import MixtureData
+from surrogates.model_directories import HELD_OUT
 from surrogates.splits import random_splits
 from surrogates.tables import read_mixtures
 from surrogates.training import TrainingSettings
@@ -229,6 +233,27 @@ def test_papers_that_nobody_named_are_refused_before_anything_is_fitted(
         "mixtures.csv: the temperatures are 250 to 325 K; 400 K does not divide them. "
         "Give trained_up_to_K between them, or leave it out."
     )
+
+
+@pytest.mark.parametrize(("judged", "papers"), [(5, 5), (4, None)])
+def test_the_card_says_how_far_unseen_papers_were_if_there_are_five(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, judged: int, papers: int | None
+) -> None:
+    data = vft_data(24)
+    named = replace(data, rows=data.rows.assign(paper=np.repeat([f"10.1/{i}" for i in range(6)], 16)))
+    monkeypatch.setattr(train, "load_dataset", lambda name, data_dir: named)
+    job = LAW_JOB.replace("mixture: 1", f"paper: {judged}").replace("trained_up_to_K: 301, ", "")
+    card, _ = trained(tmp_path, job)
+    found = card.laboratories
+    assert (None if found is None else found.papers) == papers
+    if found is not None:
+        model = load_model(tmp_path / "model")
+        assert isinstance(model, LawEnsemble)
+        said = unseen_laboratories(model, named, pd.read_csv(tmp_path / "model" / HELD_OUT))
+        assert [len(paper) for paper in said] == [16] * 5
+        expected = estimate_laboratories(said)
+        for family, prior in expected.priors.items():
+            torch.testing.assert_close(found.priors[family].numbers(), prior.numbers(), rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize("splits", ["mixture: 1", "mixture: 0"])

@@ -1,0 +1,119 @@
+"""What a few measurements of a laboratory do for a model that has not seen it: papers of CALiSol-23.
+
+    python -m tests.benchmarks.bench_alignment results/model/held_out.csv
+
+`held_out.csv` is what `activelearn train diffmix-calisol` writes beside its model: what ensembles that had
+not seen a paper said of its rows. Each paper stands for a laboratory in turn. Some of its rows are drawn, the
+model is aligned with them, and the others test; what is expected of laboratories is estimated from the other
+papers. Rows that are known to hold another conductivity than was measured are left out. The design was chosen
+on the papers of odd rank by size; the others were looked at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+import pandas as pd
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from surrogates.aligned_model import unseen_laboratories
+from surrogates.alignment import align
+from surrogates.calisol_data import load_calisol
+from surrogates.checkpoints import load_model
+from surrogates.laboratories import Compared, Laboratories, estimate_laboratories
+from tests.benchmarks.measuring import public_data
+
+GIVEN = (3, 5, 10)
+DRAWS = 20
+TESTED = 400
+"""Rows of a paper that test at most."""
+FEWEST = 4
+"""Rows that must be left to test."""
+
+
+def main() -> None:
+    """Print errors and coverage of the rest, with and without alignment."""
+    torch.set_num_threads(1)
+    data_dir, _ = public_data()
+    data = load_calisol(data_dir / "calisol23" / "calisol23_dtu.csv")
+    model = load_model(Path(str(files("surrogates") / "pretrained" / "diffmix-calisol")))
+    papers = unseen_laboratories(model, data, pd.read_csv(sys.argv[1]))
+    papers.sort(key=len, reverse=True)
+    found = []
+    for rank, paper in enumerate(papers, 1):
+        others = [other for other in papers if other is not paper]
+        expected = estimate_laboratories(others)
+        log10 = model.shift + model.scale * paper.z
+        found += [{"rank": rank, **row} for row in judged(paper, log10, expected)]
+    table = pd.DataFrame(found)
+    for name, parity in (("odd ranks", 1), ("even ranks", 0)):
+        Console(width=140).print(summary(table[table["rank"] % 2 == parity], name))
+    Console(width=140).print(summary(table, "all papers"))
+
+
+def judged(paper: Compared, log10: Tensor, expected: Laboratories) -> list[dict[str, object]]:
+    """Return a row for each number of given measurements and each draw."""
+    found: list[dict[str, object]] = []
+    for given in GIVEN:
+        if len(paper) < given + FEWEST:
+            continue
+        for draw in range(DRAWS):
+            order = torch.randperm(len(paper), generator=torch.Generator().manual_seed(draw))
+            rest = order[given : given + TESTED]
+            alignment = align(paper[order[:given]], expected).alignment
+            tested = paper[rest]
+            shift, unsure = alignment.correction(tested)
+            std = (alignment.scattered(tested.std**2, is_aleatoric=True) + unsure).sqrt()
+            error = tested.difference - shift
+            before, after = mS_cm(log10[rest], tested.difference), mS_cm(log10[rest] + shift, error)
+            found.append(
+                {
+                    "given": given,
+                    "draw": draw,
+                    "family": alignment.family,
+                    "before_log10": float(tested.difference.abs().mean()),
+                    "after_log10": float(error.abs().mean()),
+                    "before_mS_cm": before,
+                    "after_mS_cm": after,
+                    "coverage": float((error.abs() <= alignment.interval_factor * std).double().mean()),
+                }
+            )
+    return found
+
+
+def mS_cm(log10: Tensor, error: Tensor) -> float:
+    """Return the mean absolute error of conductivities whose log10, in S/cm, is too low by `error`."""
+    return float((10 ** (log10 + 3) - 10 ** (log10 + error + 3)).abs().mean())
+
+
+def summary(found: pd.DataFrame, name: str) -> Table:
+    """Return the table of some papers: a paper's error is the mean of its draws."""
+    families = ("none", "factor", "slope", "residual")
+    table = Table(
+        "given", "papers", *RATIOS, "coverage", *families, title=f"Error of the rest, after / before: {name}"
+    )
+    for given, rows in found.groupby("given"):
+        paper = rows.groupby("rank").mean(numeric_only=True)
+        ratios: list[str] = []
+        for unit in ("log10", "mS_cm"):
+            ratio = paper[f"after_{unit}"] / paper[f"before_{unit}"]
+            ratios += [f"{ratio.median():.2f}", f"{ratio.max():.2f}", f"{(ratio > 1.05).sum()}"]
+        share = rows["family"].value_counts(normalize=True)
+        chosen = [f"{share.get(family, 0.0):.0%}" for family in families]
+        table.add_row(str(given), str(len(paper)), *ratios, f"{paper['coverage'].mean():.3f}", *chosen)
+    return table
+
+
+RATIOS: Sequence[str] = (
+    *("median, log10", "worst", "above 1.05"),
+    *("median, mS/cm", "worst", "above 1.05"),
+)
+
+if __name__ == "__main__":
+    main()
