@@ -68,8 +68,9 @@ def compare(model: FittedModel, data: MixtureData) -> Compared:
     """Return what a model says of measured mixtures, and how far they are from it."""
     base = model.bind(data.table)
     said = base.predict(data.batch.to(torch.float32))
-    parts = (part.double() for part in (said.mean, said.epistemic, said.aleatoric))
-    return compared(base, places_of(model, data.table), data.batch, *parts, measured=data.target)
+    mean, epistemic, aleatoric = (part.double() for part in (said.mean, said.epistemic, said.aleatoric))
+    places = places_of(model, data.table)
+    return compared(base, places, data.batch, mean, epistemic, aleatoric, data.target)
 
 
 def unseen_laboratories(model: FittedModel, data: MixtureData, held_out: pd.DataFrame) -> list[Compared]:

@@ -219,7 +219,7 @@ def leave_one_out(numbers: Tensor, rows: Compared) -> Tensor:
     others = rows.difference @ weights - weights**2 * spread
     scale = (rate + others / 2) / (shape + (n - 1) / 2)
     predicted = torch.distributions.StudentT(2 * shape + n - 1, 0.0, (scale * spread).sqrt())
-    return predicted.log_prob(weights * spread)
+    return torch.as_tensor(predicted.log_prob(weights * spread))
 
 
 def kept_rows(rows: Compared, prior: Prior) -> Tensor:

@@ -126,25 +126,26 @@ def covariance(numbers: Tensor, one: Compared, other: Compared) -> Tensor:
         other: `m` rows.
     """
     offset, slope, residual = numbers[:3]
-    linear = offset**2 + slope**2 * one.z[:, None] * other.z
+    linear: Tensor = offset**2 + slope**2 * one.z[:, None] * other.z
     if not residual > 0:
         return linear
     reach = _reach(numbers, one.points.shape[1])
     apart = torch.cdist(one.points / reach, other.points / reach, compute_mode="donot_use_mm_for_euclid_dist")
     apart = math.sqrt(5) * apart
     matern = (1 + apart + apart**2 / 3) * torch.exp(-apart)
-    return linear + residual**2 / _REFERENCE_STD * (one.std[:, None] * other.std).sqrt() * matern
+    stds = (one.std[:, None] * other.std).sqrt()
+    return torch.as_tensor(linear + residual**2 / _REFERENCE_STD * stds * matern)
 
 
 def variance(numbers: Tensor, rows: Compared) -> Tensor:
     """Return the diagonal of `covariance` of some rows with themselves, `n`."""
     offset, slope, residual = numbers[:3]
-    return offset**2 + slope**2 * rows.z**2 + residual**2 / _REFERENCE_STD * rows.std
+    return torch.as_tensor(offset**2 + slope**2 * rows.z**2 + residual**2 / _REFERENCE_STD * rows.std)
 
 
 def scatter(numbers: Tensor, std: Tensor) -> Tensor:
     """Return the variance of a single measurement around the corrected mean, for a variance factor of 1."""
-    return numbers[7] ** 2 * std**2 + REPEATABILITY**2
+    return torch.as_tensor(numbers[7] ** 2 * std**2 + REPEATABILITY**2)
 
 
 def gamma_shape(numbers: Tensor) -> tuple[Tensor, Tensor]:
@@ -159,7 +160,7 @@ def evidence(numbers: Tensor, rows: Compared) -> Tensor:
     factor = torch.linalg.cholesky(total)
     white = torch.linalg.solve_triangular(factor, rows.difference[:, None], upper=False)[:, 0]
     shape, rate = gamma_shape(numbers)
-    return (
+    return torch.as_tensor(
         torch.lgamma(shape + n / 2)
         - torch.lgamma(shape)
         + shape * rate.log()
@@ -207,7 +208,7 @@ def _most_probable(family: Family, laboratories: Sequence[Compared], shape: floa
         now = numbers()
         unlikely = -torch.stack([evidence(now, rows) for rows in laboratories]).sum()
         unlikely = unlikely + ((logs - start) / _SLACK).square().sum() / 2
-        unlikely.backward()  # type: ignore[no-untyped-call]
+        unlikely.backward()
         return unlikely.detach()
 
     optimiser.step(loss)

@@ -18,7 +18,8 @@ from surrogates.aligned_model import AlignedModel
 from surrogates.checkpoints import load_card, load_model
 from surrogates.laboratories import default_laboratories
 from surrogates.model_directories import CARD, model_hash
-from tests.saved_models import saved_ensemble, saved_law_model
+from tests.saved_models import saved_ensemble, saved_law_model, saved_student
+from tests.synthetic_gps import small_gp
 
 HEADER = "solvent_1,weight_fraction_1,solvent_2,weight_fraction_2,salt,molality_mol_kg,temperature_K"
 Y = "log10_conductivity_S_cm"
@@ -208,6 +209,20 @@ def test_a_second_alignment_is_refused(
     )
 
 
+def test_a_student_and_a_process_are_refused(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measure(model, 0.9)
+    student = saved_student(Path("student"))
+    assert refused(monkeypatch, capsys, student, *ALIGN) == (
+        "error: student: the model stands for an ensemble. Give that ensemble."
+    )
+    monkeypatch.setattr("campaigns.align.load_model", lambda directory: small_gp("diffmix"))
+    assert refused(monkeypatch, capsys, model, *ALIGN) == (
+        "error: model: the model is a Gaussian process. Give an ensemble of networks."
+    )
+
+
 def test_a_target_that_is_no_logarithm_is_refused(
     model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -224,7 +239,8 @@ def test_a_file_without_the_target_is_refused(
 ) -> None:
     measure(model, 0.9)
     assert refused(monkeypatch, capsys, model, "lab.csv", "--out", "mine") == (
-        f'error: lab.csv: column "{Y}" is missing. Add it, or map a header to it in columns.'
+        f'error: lab.csv: column "{Y}" is missing. Add it or one that converts to it (conductivity_S_cm, '
+        "conductivity_mS_cm, log10_conductivity_mS_cm), or map a header to one of them in columns."
     )
 
 
