@@ -215,7 +215,7 @@ def _chunk(
     said = predictor.predict(batch)
     conductivity = 10 ** (said.mean + 3)
     to_first_order = math.log(10) * conductivity
-    reach = predictor.interval_factor * said.std
+    reach = said.interval_factor.to(said.std) * said.std
     return Landscape(
         x=x,
         weights=batch.weights,

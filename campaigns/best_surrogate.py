@@ -7,9 +7,9 @@ from statistics import fmean
 from rich.console import Console
 
 from campaigns.judging import POOLED, SURROGATES, Settings, judge
+from surrogates.calibration_rows import FEWEST_PAPERS
 from surrogates.checkpoints import Surrogate
 from surrogates.errors import InputError
-from surrogates.law_training import FEWEST_PAPERS
 from surrogates.mixture_data import MixtureData
 from surrogates.splits import Split, mixture_splits, paper_splits, solvent_splits
 

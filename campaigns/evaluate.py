@@ -107,7 +107,8 @@ def evaluation(asked: RowModel, rows: Rows, table: TextTable) -> Evaluation:
     columns = said.columns(asked.targets)
     names = {part: f"{rows.target}_{part}" for part in ("mean", "std", "lower_90", "upper_90")}
     judged = pd.DataFrame({part: columns[name] for part, name in names.items()})
-    judged = judged.assign(measured=rows.measured, in_domain=columns["in_domain"])
+    factor = said.prediction.interval_factor.double().numpy()
+    judged = judged.assign(measured=rows.measured, in_domain=columns["in_domain"], factor=factor)
     trained_on = asked.facts["data"].get("sha256")
     facts = {
         "model": dict(asked.facts),
@@ -122,7 +123,7 @@ def evaluation(asked: RowModel, rows: Rows, table: TextTable) -> Evaluation:
     }
     return Evaluation(
         target=rows.target,
-        scores=_scores(judged, said.interval_factor, rows.target),
+        scores=_scores(judged, rows.target),
         judged=judged,
         worst=_worst(judged, columns, rows, table),
         is_training_data=trained_on == table.sha256,
@@ -156,7 +157,7 @@ def print_evaluation(found: Evaluation, out: Path, console: Console) -> None:
         console.print(f"{what}: {out / name}", soft_wrap=True, markup=False)
 
 
-def _scores(judged: pd.DataFrame, factor: float, target: str) -> pd.DataFrame:
+def _scores(judged: pd.DataFrame, target: str) -> pd.DataFrame:
     known = judged["in_domain"]
     parts = {"all": judged, "in_domain": judged[known], "out_of_domain": judged[~known]}
     found = []
@@ -164,7 +165,7 @@ def _scores(judged: pd.DataFrame, factor: float, target: str) -> pd.DataFrame:
         if some.empty:
             continue
         measured, mean = (torch.tensor(some[name].to_numpy()) for name in ("measured", "mean"))
-        one = asdict(scores(measured, mean, some["std"].to_numpy(), factor))
+        one = asdict(scores(measured, mean, some["std"].to_numpy(), some["factor"].to_numpy()))
         found.append({"part": part, **one, **error_in_mS_cm(target, measured, mean)})
     return pd.DataFrame(found)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, pstdev
-from typing import Literal, get_args
+from time import perf_counter
+from typing import Literal, TypeGuard, get_args
 
 import pandas as pd
 import torch
@@ -26,9 +27,12 @@ from surrogates.mixture_data import MixtureData
 from surrogates.splits import Split, tested_parts
 
 Settings = EnsembleSettings | LawSettings
-Rival = Literal["ensemble", "gp", "deep-kernel", "forest", "fingerprint", "no-law", "no-law-log"]
+Rival = Literal[
+    "ensemble", "gp", "gp-variational", "deep-kernel", "forest", "fingerprint", "no-law", "no-law-log"
+]
 SURROGATES: tuple[Surrogate, ...] = get_args(Surrogate)
 """What can be trained and kept; the other rivals are but judged."""
+OnEnsemble = Surrogate | Literal["gp-variational"]
 POOLED = "paper"
 """Splits whose test rows are scored together: papers differ in size by two orders of magnitude."""
 SHOWN = {
@@ -41,8 +45,12 @@ SHOWN = {
     "crps": "CRPS",
     "coverage_90": "coverage of 90 %",
     "width_90": "its width",
+    "error_spearman": "Spearman of error, std",
+    "ence": "ENCE",
     "miscalibration_area": "miscal. area",
 }
+_ASKED_AT_ONCE = 4096
+"""Mixtures that tell a model's rate: the test rows, as often as needed."""
 _LOG_CONDUCTIVITY = "log10_conductivity_S_cm"
 
 
@@ -64,6 +72,21 @@ class Words:
 
 
 @dataclass(frozen=True)
+class Trial:
+    """A model on a split.
+
+    Attributes:
+        words: What it says of the test rows.
+        fit_s: Seconds that it took to fit, on one thread, with that of the ensemble on which it stands.
+        rate: Mixtures a second that it predicts.
+    """
+
+    words: Words
+    fit_s: float
+    rate: float
+
+
+@dataclass(frozen=True)
 class Judged:
     """What came of judging.
 
@@ -72,10 +95,13 @@ class Judged:
         held_out: A row for each test row of each split and model: `splits`, what no training row shared with
             it; `split`, its number; `model`; `row`, of the data file; the target as measured, its `_mean`,
             `_std`, `_lower_90` and `_upper_90`.
+        times: A row for each model, its `fit_s` and `rate` in the mean over the splits, and both over those
+            of the first model: beside other work only the ratios tell something.
     """
 
     scores: tuple[ScoreRow, ...]
     held_out: pd.DataFrame
+    times: pd.DataFrame
 
 
 def judge(
@@ -101,13 +127,16 @@ def judge(
     """
     said: dict[tuple[str, str], list[Words]] = {}
     held_out: list[pd.DataFrame] = []
+    times: list[dict[str, object]] = []
     judged = Parallel(n_jobs=-1, return_as="generator")(
         delayed(_judge_split)(data, split, settings, tuple(dict.fromkeys((surrogate, *beside))))
         for split in splits
     )
     with progress(console, "splits", len(splits)) as told:
         for number, (split, models) in enumerate(zip(splits, judged, strict=True), 1):
-            for model, words in models.items():
+            for model, trial in models.items():
+                words = trial.words
+                times.append({"model": model, "fit_s": trial.fit_s, "rate": trial.rate})
                 which = {"splits": split.name, "split": number, "model": model}
                 held_out.append(_held_out(data, words).assign(**which))
                 for part, rows in tested_parts(split, data).items():
@@ -115,7 +144,8 @@ def judge(
             console.print(f"split {number} ({split.name}), {_errors(data, models)}", soft_wrap=True)
             told(number)
     found = tuple(_summed_up(data, part, model, each) for (part, model), each in said.items())
-    return Judged(found, pd.concat(held_out, ignore_index=True) if held_out else pd.DataFrame())
+    said_of_rows = pd.concat(held_out, ignore_index=True) if held_out else pd.DataFrame()
+    return Judged(found, said_of_rows, _mean_times(times))
 
 
 def fit(
@@ -124,7 +154,7 @@ def fit(
     settings: Settings,
     seed: int,
     told: Callable[[int, int], None] = lambda done, of: None,
-    surrogate: Surrogate = "ensemble",
+    surrogate: OnEnsemble = "ensemble",
 ) -> MixtureModel:
     """Return a surrogate on the encoder that the settings are of; see `fit_ensemble`, `fit_law_ensemble`."""
     if surrogate != "ensemble":
@@ -146,7 +176,7 @@ def _judged(
     return fit_judged_ensemble(data, rows, settings, seed, told)
 
 
-def _standing_on(judged: AnyJudgedEnsemble, surrogate: Surrogate, seed: int) -> MixtureModel:
+def _standing_on(judged: AnyJudgedEnsemble, surrogate: OnEnsemble, seed: int) -> MixtureModel:
     """Return a surrogate on the encoders of an ensemble that is fitted."""
     if surrogate == "ensemble":
         return judged.calibrated()
@@ -154,28 +184,61 @@ def _standing_on(judged: AnyJudgedEnsemble, surrogate: Surrogate, seed: int) -> 
     from surrogates.deep_kernel import fit_deep_kernel
     from surrogates.gp_fitting import fit_gp
 
-    return fit_gp(judged, seed) if surrogate == "gp" else fit_deep_kernel(judged, seed)
+    if surrogate == "deep-kernel":
+        return fit_deep_kernel(judged, seed)
+    return fit_gp(judged, seed, "variational" if surrogate == "gp-variational" else None)
 
 
 def _judge_split(
     data: MixtureData, split: Split, settings: Settings, names: tuple[Rival, ...]
-) -> dict[str, Words]:
+) -> dict[str, Trial]:
     torch.set_num_threads(1)
-    models = _surrogates(data, split, settings, [name for name in SURROGATES if name in names])
-    asked = {name: models.get(name) or _rival(name, data, split, settings) for name in names}
-    return {name: predict(split.test) for name, predict in asked.items()}
+    return {
+        name: Trial(predict(split.test), fit_s, _rate(predict, split.test))
+        for name, predict, fit_s in _fitted(data, split, settings, names)
+    }
 
 
-def _surrogates(
-    data: MixtureData, split: Split, settings: Settings, names: Sequence[Surrogate]
-) -> dict[str, Callable[[Tensor], Words]]:
-    """Return what surrogates say; all stand on one ensemble."""
-    if len(names) == 1:
-        return {
-            name: _says(data, fit(data, split.train, settings, split.seed, surrogate=name)) for name in names
-        }
-    judged = _judged(data, split.train, settings, split.seed)
-    return {name: _says(data, _standing_on(judged, name, split.seed)) for name in names}
+def _fitted(
+    data: MixtureData, split: Split, settings: Settings, names: tuple[Rival, ...]
+) -> Iterator[tuple[str, Callable[[Tensor], Words], float]]:
+    """Yield each model by name, what it says of rows, and the seconds it took; some share an ensemble."""
+    judged, shared_s = None, 0.0
+    if sum(_stands_on_ensemble(name) for name in names) > 1:
+        started = perf_counter()
+        judged = _judged(data, split.train, settings, split.seed)
+        shared_s = perf_counter() - started
+    for name in names:
+        started = perf_counter()
+        if not _stands_on_ensemble(name):
+            yield name, _rival(name, data, split, settings), perf_counter() - started
+            continue
+        model = (
+            fit(data, split.train, settings, split.seed, surrogate=name)
+            if judged is None
+            else _standing_on(judged, name, split.seed)
+        )
+        yield name, _says(data, model), shared_s + perf_counter() - started
+
+
+def _stands_on_ensemble(name: Rival) -> TypeGuard[OnEnsemble]:
+    return name in (*SURROGATES, "gp-variational")
+
+
+def _rate(predict: Callable[[Tensor], Words], test: Tensor) -> float:
+    """Return the mixtures a second that a model predicts."""
+    rows = test.repeat(-(-_ASKED_AT_ONCE // len(test)))[:_ASKED_AT_ONCE]
+    started = perf_counter()
+    predict(rows)
+    return len(rows) / (perf_counter() - started)
+
+
+def _mean_times(times: list[dict[str, object]]) -> pd.DataFrame:
+    if not times:
+        return pd.DataFrame()
+    mean = pd.DataFrame(times).groupby("model", sort=False).mean()
+    ratios = (mean / mean.iloc[0]).add_suffix("_over_first")
+    return pd.concat([mean, ratios], axis=1).reset_index()
 
 
 def _says(data: MixtureData, model: MixtureModel) -> Callable[[Tensor], Words]:
@@ -183,7 +246,7 @@ def _says(data: MixtureData, model: MixtureModel) -> Callable[[Tensor], Words]:
 
     def predict(rows: Tensor) -> Words:
         said = predictor.predict(data.batch[rows])
-        return _words(rows, said.mean, said.std, predictor.interval_factor)
+        return Words(rows, said.mean.double(), said.std.double(), said.interval_factor.double())
 
     return predict
 
@@ -241,9 +304,9 @@ def error_in_mS_cm(target: str, measured: Tensor, mean: Tensor) -> dict[str, flo
     return {"mae_mS_cm": float((10 ** (mean + 3) - 10 ** (measured + 3)).abs().mean())}
 
 
-def _errors(data: MixtureData, models: Mapping[str, Words]) -> str:
+def _errors(data: MixtureData, models: Mapping[str, Trial]) -> str:
     """Return the mean absolute error of each model, in words; of a conductivity in mS/cm."""
-    found = {model: _scored(data, words) for model, words in models.items()}
+    found = {model: _scored(data, trial.words) for model, trial in models.items()}
     if data.target_name == _LOG_CONDUCTIVITY:
         return "MAE in mS/cm: " + ", ".join(f"{m} {one['mae_mS_cm']:.4f}" for m, one in found.items())
     return "MAE: " + ", ".join(f"{model} {one['mae']:.3f}" for model, one in found.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,7 +23,7 @@ from surrogates.discharge_objectives import COLUMNS, DischargeObjectives, Object
 from surrogates.errors import InputError, Problem
 from surrogates.model_directories import model_kind
 from surrogates.molecules import MoleculeTable
-from surrogates.prediction import Prediction
+from surrogates.prediction import Prediction, together
 from surrogates.quantities import Floats
 from surrogates.student import Student
 from surrogates.tables import candidate_mixtures, measured_mixtures
@@ -43,12 +43,10 @@ class Said:
 
     Attributes:
         prediction: `n x o`, of each target.
-        interval_factor: Standard deviations on either side of the mean that hold 90 %.
         further: Columns beside those of the targets.
     """
 
     prediction: Prediction
-    interval_factor: float
     further: Mapping[str, Any] = field(default_factory=dict)
 
     def columns(self, targets: tuple[str, ...]) -> pd.DataFrame:
@@ -56,10 +54,11 @@ class Said:
         said = self.prediction
         parts = (said.mean, said.epistemic.sqrt(), said.aleatoric.sqrt())
         numbers = [part.double().numpy() for part in parts]
+        factor = said.interval_factor.double().numpy()
         columns: dict[str, Any] = {}
         for place, target in enumerate(targets):
             mean, epistemic, aleatoric = (number[:, place] for number in numbers)
-            columns |= estimate_columns(target, mean, epistemic, aleatoric, self.interval_factor)
+            columns |= estimate_columns(target, mean, epistemic, aleatoric, factor)
         return pd.DataFrame({**columns, "in_domain": said.in_domain.numpy(), **self.further})
 
 
@@ -174,7 +173,7 @@ class MixtureRows:
         predictor = self.model.bind(table)
         said = joined([predictor.predict(part) for part in _parts(batch)])
         check_finite(said, rows["row"], self.targets, file)
-        return Said(said, predictor.interval_factor)
+        return Said(said)
 
     def _distance(self, table: MoleculeTable, batch: MixtureBatch) -> Floats:
         domain = self.model.domain.bind(table, self.model.features)
@@ -233,7 +232,7 @@ class CathodeRows:
         back = torch.from_numpy(np.concatenate(order).argsort())
         said = _take(joined(parts), back)
         check_finite(said, data.rows["row"], self.targets, data.source)
-        return Said(said, predictor.interval_factor, {"warning": data.rows["warning"].to_numpy()})
+        return Said(said, {"warning": data.rows["warning"].to_numpy()})
 
 
 def check_salts(model: AnyMixtureModel, batch: MixtureBatch, rows: pd.DataFrame, file: str) -> None:
@@ -262,12 +261,10 @@ def check_salts(model: AnyMixtureModel, batch: MixtureBatch, rows: pd.DataFrame,
 
 def joined(parts: list[Prediction]) -> Prediction:
     """Return predictions one after the other, each `n x o`."""
-    names = ("mean", "epistemic", "aleatoric", "in_domain")
-    mean, epistemic, aleatoric, in_domain = (
-        torch.cat([getattr(part, name) for part in parts]) for name in names
-    )
-    n = len(in_domain)
-    return Prediction(mean.view(n, -1), epistemic.view(n, -1), aleatoric.view(n, -1), in_domain)
+    said = together(parts)
+    n = len(said.in_domain)
+    mean, epistemic, aleatoric = said.mean.view(n, -1), said.epistemic.view(n, -1), said.aleatoric.view(n, -1)
+    return Prediction(mean, epistemic, aleatoric, said.in_domain, said.interval_factor)
 
 
 def check_finite(said: Prediction, rows: pd.Series[int], targets: tuple[str, ...], file: str) -> None:
@@ -288,7 +285,7 @@ def check_finite(said: Prediction, rows: pd.Series[int], targets: tuple[str, ...
 
 
 def _take(said: Prediction, rows: torch.Tensor) -> Prediction:
-    return Prediction(said.mean[rows], said.epistemic[rows], said.aleatoric[rows], said.in_domain[rows])
+    return Prediction(*(getattr(said, of.name)[rows] for of in fields(Prediction)))
 
 
 def _parts(batch: MixtureBatch) -> Iterator[MixtureBatch]:

@@ -210,13 +210,14 @@ def ranked_table(screen: Screen, top: np.ndarray) -> pd.DataFrame:
         screen: The screen.
         top: What its last standing holds.
     """
-    objectives, factor = screen.objectives, screen.predictor.interval_factor
+    objectives = screen.objectives
     if screen.is_pareto:
         top, rank = by_pareto_rank(top, objectives, screen.top_k)
         last = {"pareto_rank": rank}
     else:
         last = {"score": top["score"]}
     table = screen.space.describe(top["candidate"])
+    factor = top["interval_factor"].astype(float)
     for name, prefix in [(name, f"{name}_") for name in objectives] or [(screen.predictor.target, "")]:
         mean, epistemic, aleatoric = (
             top[f"{prefix}{part}"].astype(float) for part in ("mean", "std_epistemic", "std_aleatoric")
@@ -232,7 +233,7 @@ def estimate_columns(
     mean: npt.NDArray[np.float64],
     epistemic: npt.NDArray[np.float64],
     aleatoric: npt.NDArray[np.float64],
-    factor: float,
+    factor: npt.NDArray[np.float64],
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Return the columns of a target: mean, standard deviation and its two parts, 90 % interval.
 
@@ -241,7 +242,7 @@ def estimate_columns(
         mean: `n`, in its unit.
         epistemic: `n`, standard deviation of what the model does not know.
         aleatoric: `n`, standard deviation of noise.
-        factor: Standard deviations on either side of the mean that hold 90 %.
+        factor: `n`, standard deviations on either side of the mean that hold 90 %.
     """
     std = np.hypot(epistemic, aleatoric)
     columns = (mean, std, epistemic, aleatoric, mean - factor * std, mean + factor * std)

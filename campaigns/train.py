@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -79,6 +80,7 @@ def train_to_directory(job: str, out: Path, data_dir: Path | None, console: Cons
     else:
         surrogate = config.surrogate
     judged = judge(data, splits, settings, beside, console, surrogate)
+    _print_times(judged.times, console)
     torch.set_num_threads(1)  # as on the splits: the numbers do not depend on the machine's cores
     with progress(console, "epochs of the final fit", settings.training.epochs) as told:
         fitted = fit(data, everything, settings, config.seed, lambda done, of: told(done), surrogate)
@@ -107,6 +109,19 @@ def print_scores(card: ModelCard, console: Console) -> None:
         table.add_row(f"{_TOLD.get(row.splits, row.splits)} ({row.repeats} splits)", row.model, *cells)
     if card.scores:
         console.print(table)
+
+
+def _print_times(times: pd.DataFrame, console: Console) -> None:
+    """Print how long models took to fit, and how fast they predict, over the first of them."""
+    if len(times) < 2:
+        return
+    table = Table(box=SIMPLE_HEAD, title="one thread, mean over splits, all splits at work beside each other")
+    for heading in ("model", "fit, s", "over the first", "rows a second", "over the first"):
+        table.add_column(heading)
+    for row in times.to_dict("records"):
+        numbers = (row["fit_s"], row["fit_s_over_first"], row["rate"], row["rate_over_first"])
+        table.add_row(row["model"], *(f"{number:.3g}" for number in numbers))
+    console.print(table)
 
 
 def versions() -> dict[str, str]:

@@ -109,11 +109,11 @@ class TrainConfig(BaseModel):
             raise ValueError("a law belongs to encoder: diffmix")
         if self.encoder == "molsets" and self.facts is not None:
             raise ValueError("facts belong to encoder: diffmix; molsets has descriptors")
-        theirs = [rival for rival in self.beside if rival not in (*SURROGATES, "forest")]
+        theirs = [rival for rival in self.beside if rival not in (*SURROGATES, "gp-variational", "forest")]
         if self.encoder == "molsets" and theirs:
             raise ValueError(
                 f"{', '.join(theirs)} in beside belongs to encoder: diffmix; molsets stands beside "
-                f"{', '.join((*SURROGATES, 'forest'))}"
+                f"{', '.join((*SURROGATES, 'gp-variational', 'forest'))}"
             )
         if self.encoder == "diffmix" and self.convolution is not None:
             raise ValueError("diffmix has GraphConv; convolution belongs to encoder: molsets")

@@ -56,14 +56,9 @@ class AlignedPredictor:
         return self.base.target
 
     @property
-    def interval_factor(self) -> float:
-        """Standard deviations on either side of the mean that hold 90 % of measurements."""
-        return self.alignment.interval_factor
-
-    @property
     def calibration(self) -> Calibration:
         """Changes nothing: what the members say here is calibrated."""
-        return Calibration(1.0, 1.0, 1.0, self.interval_factor, "")
+        return Calibration(1.0, 1.0, 1.0, self.alignment.interval_factor, "")
 
     def double(self) -> AlignedPredictor:
         """Return the same predictor in float64; the correction is always computed in it."""
@@ -74,7 +69,8 @@ class AlignedPredictor:
         said = self.base.predict(batch)
         with torch.no_grad():
             mean, epistemic, aleatoric = self._corrected(batch, said.mean, said.epistemic, said.aleatoric)
-        return Prediction(mean, epistemic, aleatoric, said.in_domain)
+        factor = torch.full(mean.shape, self.alignment.interval_factor)
+        return Prediction(mean, epistemic, aleatoric, said.in_domain, factor)
 
     def member_outputs(self, batch: MixtureBatch | MixtureProduct) -> tuple[Tensor, Tensor]:
         """Return each member's corrected mean and calibrated variance, each `K x n`.

@@ -11,7 +11,7 @@ from scipy.stats import norm, pearsonr, spearmanr
 from scoringrules import crps_normal
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
-from surrogates.prediction import Calibration
+from surrogates.prediction import BEYOND, KNOWN, WITHIN, Calibration
 
 COVERAGE = 0.9
 """Share of measurements that an interval is meant to hold."""
@@ -128,7 +128,11 @@ def errors_by_std(
 
 
 def fit_calibration(
-    target: ArrayLike, mean: ArrayLike, epistemic: ArrayLike, aleatoric: ArrayLike
+    target: ArrayLike,
+    mean: ArrayLike,
+    epistemic: ArrayLike,
+    aleatoric: ArrayLike,
+    zone: ArrayLike | None = None,
 ) -> Calibration:
     """Return the scales and power of least Gaussian NLL and the split-conformal factor of 90 % intervals.
 
@@ -142,8 +146,10 @@ def fit_calibration(
         mean: `n`, predicted, in the same unit.
         epistemic: `n`, variance, may be 0.
         aleatoric: `n`, variance, above 0.
+        zone: `n`, where each stands in the model's domain, from 0 on outwards; each zone gets its factor.
 
-    Source: Lei et al., J. Am. Stat. Assoc. 113, 1094 (2018), for the conformal factor.
+    Source: Lei et al., J. Am. Stat. Assoc. 113, 1094 (2018), for the conformal factor; Vovk et al.,
+    Algorithmic Learning in a Random World (2005), for one a group.
     """
     y, mu, epi, alea = (
         np.asarray(values, dtype=np.float64) for values in (target, mean, epistemic, aleatoric)
@@ -159,7 +165,9 @@ def fit_calibration(
         return Calibration(common, common, 1.0, GAUSSIAN_FACTOR, note)
     epistemic_scale, aleatoric_scale, power = _scales_and_power(squared, epi, alea, common)
     std = np.sqrt(epistemic_scale * epi**power + aleatoric_scale * alea**power)
-    return Calibration(epistemic_scale, aleatoric_scale, power, conformal_factor(error / std), "")
+    z = error / std
+    by_zone = () if zone is None else zone_factors(z, np.asarray(zone))
+    return Calibration(epistemic_scale, aleatoric_scale, power, conformal_factor(z), "", by_zone)
 
 
 def conformal_factor(z: NDArray[np.float64]) -> float:
@@ -171,6 +179,32 @@ def conformal_factor(z: NDArray[np.float64]) -> float:
         z: `n`, at least 9, exchangeable with the new row's.
     """
     return float(np.sort(z)[int(np.ceil(COVERAGE * (len(z) + 1))) - 1])
+
+
+def zone_factors(z: NDArray[np.float64], zone: NDArray[np.int8]) -> tuple[float, ...]:
+    """Return the conformal factor of each zone, never less than that of a nearer one.
+
+    Where a farther zone would have less than the one before, or has fewer than 10 rows, the two are pooled:
+    the maximum of both would be too much whenever chance made the nearer one large.
+
+    Args:
+        z: `n`, absolute errors in standard deviations, of at least 10 rows.
+        zone: `n`, `KNOWN`, `WITHIN` or `BEYOND`.
+    """
+    pools: list[tuple[NDArray[np.float64], int]] = []
+    for one in (KNOWN, WITHIN, BEYOND):
+        pools.append((z[zone == one], 1))
+        while len(pools) > 1 and not _in_order(*pools[-2:]):
+            (near, some), (far, more) = pools[-2:]
+            pools[-2:] = [(np.concatenate([near, far]), some + more)]
+    return tuple(factor for rows, zones in pools for factor in [conformal_factor(rows)] * zones)
+
+
+def _in_order(near: tuple[NDArray[np.float64], int], far: tuple[NDArray[np.float64], int]) -> bool:
+    """Return whether two pools of errors have rows enough for factors, that of the farther no less."""
+    if min(len(near[0]), len(far[0])) < FEWEST_ROWS:
+        return False
+    return conformal_factor(near[0]) <= conformal_factor(far[0])
 
 
 def _without_outliers(error: NDArray[np.float64], std: NDArray[np.float64]) -> NDArray[np.float64]:

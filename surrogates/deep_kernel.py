@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import count
 
 import torch
 from torch import Tensor
@@ -37,7 +38,7 @@ def fit_deep_kernel(
     """Fit a process and the first member's encoder together, from where the ensemble's training has ended.
 
     Steps of Adam on the log marginal likelihood of random rows. Of all states looked at, the first included,
-    that is kept which says a tenth of the mixtures best. The interval comes from the judge, as in `fit_gp`.
+    that is kept which says a tenth of the mixtures best. The interval comes from the judges, as in `fit_gp`.
 
     Args:
         judged: The ensemble and its judge.
@@ -46,15 +47,15 @@ def fit_deep_kernel(
 
     Source: Wilson et al., AISTATS 2016; Chen et al., NeurIPS 2020, for rows by the batch.
     """
-    data, calibrates = judged.data, judged.calibrates
-    trains = (~calibrates).nonzero()[:, 0]
-    half = 2 * _STEPS
-    watched = _fitted(judged.judge, data, trains, seed, lambda done: progress(done, half))
-    said = watched.bind(data.table).predict(data.batch[calibrates])
-    error = (data.target[calibrates] - said.mean).abs() / said.std
-    everything = torch.arange(len(data))
-    deep = _fitted(judged.model, data, everything, seed, lambda done: progress(_STEPS + done, half))
-    return replace(deep, calibration=interval(error))
+    data, everything = judged.data, torch.arange(len(judged.data))
+    done = count(1)
+    steps = (1 + len(judged.judges)) * _STEPS
+
+    def fitted(encoder: Encoder, rows: Tensor) -> MixtureGP:
+        return _fitted(encoder, data, rows, seed, lambda: progress(next(done), steps))
+
+    unseen = judged.unseen(fitted)
+    return replace(fitted(judged.model, everything), calibration=interval(unseen))
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class _State:
 
 
 def _fitted(
-    encoder: Encoder, data: MixtureData, rows: Tensor, seed: int, progress: Callable[[int], None]
+    encoder: Encoder, data: MixtureData, rows: Tensor, seed: int, progress: Callable[[], None]
 ) -> MixtureGP:
     encoder = replace(encoder, members=encoder.members[:1])
     y = ((data.target - encoder.shift) / encoder.scale).double()
@@ -117,7 +118,7 @@ def _trained(
     data: MixtureData,
     rows: Tensor,
     seed: int,
-    progress: Callable[[int], None],
+    progress: Callable[[], None],
 ) -> _State:
     mixtures = torch.tensor(data.rows["mixture"].to_numpy())[rows]
     learns = holdouts(mixtures, 1, _HOLDOUT, seed)[0]
@@ -148,7 +149,7 @@ def _trained(
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
-            progress(step + 1)
+            progress()
     return replace(start, tensors=best)
 
 

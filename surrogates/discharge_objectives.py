@@ -113,11 +113,6 @@ class DischargePredictor:
         """Names of the objectives."""
         return ", ".join(one.name for one in self.objectives)
 
-    @property
-    def interval_factor(self) -> float:
-        """Standard deviations on either side of the mean that hold 90 % of a normal distribution."""
-        return NormalDist().inv_cdf(0.95)
-
     def predict(self, batch: CompositionBatch) -> Prediction:
         """Return the prediction for each composition, `n x o`, float32, each in its objective's unit."""
         with torch.no_grad():
@@ -130,7 +125,8 @@ class DischargePredictor:
                 for part in (0, 1)
             )
             in_domain = self.domain.holds(self.members, self.table, batch, embedding)
-            return Prediction(mean, variance, torch.zeros_like(mean), in_domain)
+            factor = torch.full((len(mean),), NormalDist().inv_cdf(0.95))
+            return Prediction(mean, variance, torch.zeros_like(mean), in_domain, factor)
 
     @cached_property
     def _conditions(self) -> list[tuple[float, float, float, float]]:

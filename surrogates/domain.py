@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from surrogates.batches import MixtureBatch, MixtureProduct
+from surrogates.prediction import BEYOND, KNOWN, WITHIN
 
 if TYPE_CHECKING:  # scikit-learn and RDKit would add a second to the start of each worker of a screen
     from surrogates.features import MoleculeFeatures
@@ -134,34 +135,45 @@ class BoundDomain:
         """Return the distance of each mixture to the nearest training mixture, `n`."""
         return self._squared(batch).sqrt()
 
-    def tells(self, batch: MixtureBatch | MixtureProduct) -> Tensor:
+    def zones(self, batch: MixtureBatch | MixtureProduct) -> Tensor:
+        """Return the zone of each mixture, `n`, int8: `KNOWN`, `WITHIN` or `BEYOND`, in either's order."""
+        return self._of_product(batch) if isinstance(batch, MixtureProduct) else self._of_batch(batch)
+
+    def holds(self, batch: MixtureBatch | MixtureProduct) -> Tensor:
         """Return which mixtures are in the domain, `n`, bool, in the order of either."""
-        return self.holds_product(batch) if isinstance(batch, MixtureProduct) else self.holds(batch)
+        return self.zones(batch) < BEYOND
 
-    def holds(self, batch: MixtureBatch) -> Tensor:
-        """Return which mixtures are in the domain, `n`, bool."""
-        near = self._squared(batch) <= self.domain.threshold**2
-        return near & self._conditions_hold(batch.salts, batch.molality, batch.temperature_K)
+    def _of_batch(self, batch: MixtureBatch) -> Tensor:
+        squared = self._squared(batch)
+        allowed = self._conditions_hold(batch.salts, batch.molality, batch.temperature_K)
+        return _zones(squared <= _SMALLEST_THRESHOLD**2, squared <= self.domain.threshold**2, allowed)
 
-    def holds_product(self, product: MixtureProduct) -> Tensor:
-        """Return `holds(product.expand())`, with distances computed once a mixture and a salt.
-
-        A salt that is itself too far from a training salt need not be compared with its mixtures.
-        """
-        limit = self.domain.threshold**2
+    def _of_product(self, product: MixtureProduct) -> Tensor:
+        """Return `zones(product.expand())`, with distances computed once a mixture and a salt."""
         salts, which = product.salt.unique(return_inverse=True)
-        salt, training = ((self.salt_distance[salts] <= limit) & self.known_salt[salts, None]).nonzero().T
-        to_salts = self._to_salts(product.solvents, product.weights)
-        hits = to_salts[training] + self.salt_distance[salts[salt], training, None] <= limit
-        near = torch.zeros(len(salts) + 1, len(product.solvents), dtype=torch.int32).index_add_(
-            0, salt, hits.int()
-        )
-        near[-1] = to_salts.amin(0) <= limit  # without salt
         which = torch.where(product.molality > 0, which, len(salts))
+        to_salts = self._to_salts(product.solvents, product.weights)
+        known, near = (
+            self._nearer(to_salts, salts, limit)[:, which]
+            for limit in (_SMALLEST_THRESHOLD, self.domain.threshold)
+        )
         allowed = self._conditions_hold(
             product.salt[:, None], product.molality[:, None], product.temperature_K
         )
-        return ((near > 0).T[:, which] & allowed).flatten()[product.start : product.stop]
+        return _zones(known, near, allowed).flatten()[product.start : product.stop]
+
+    def _nearer(self, to_salts: Tensor, salts: Tensor, limit: float) -> Tensor:
+        """Return which solvents are near training mixtures, `m x (salts + 1)`, the last without salt.
+
+        A salt that is itself too far from a training salt need not be compared with its mixtures.
+        """
+        apart = self.salt_distance[salts]
+        salt, training = ((apart <= limit**2) & self.known_salt[salts, None]).nonzero().T
+        hits = to_salts[training] + apart[salt, training, None] <= limit**2
+        near = torch.zeros(len(salts) + 1, to_salts.shape[1], dtype=torch.int32)
+        near.index_add_(0, salt, hits.int())
+        near[-1] = to_salts.amin(0) <= limit**2
+        return (near > 0).T
 
     def _squared(self, batch: MixtureBatch) -> Tensor:
         """Return the squared distance of each mixture to the nearest training mixture, `n`.
@@ -189,6 +201,12 @@ class BoundDomain:
             & (temperature_K >= cold - _TEMPERATURE_SLACK_K)
             & (temperature_K <= hot + _TEMPERATURE_SLACK_K)
         )
+
+
+def _zones(known: Tensor, near: Tensor, allowed: Tensor) -> Tensor:
+    """Return the zones of mixtures of a known composition, near one, and at conditions that are known."""
+    zones = torch.where(known, KNOWN, WITHIN).to(torch.int8)
+    return zones.masked_fill(~(near & allowed), BEYOND)
 
 
 def _threshold(scaled: Tensor, row: Tensor, salts: Tensor, held_out: Tensor) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -29,7 +29,6 @@ _FEWEST_ROWS = 20
 _FEWEST_MIXTURES = 10
 _SMALLEST_SPREAD = 1e-15
 """Standard deviation of the target; variances are float32, which ends at 1e-38."""
-_CALIBRATION_FRACTION = 0.2
 
 
 @dataclass(frozen=True)
@@ -97,8 +96,8 @@ def fit_ensemble(
 ) -> MixtureEnsemble:
     """Fit and calibrate an ensemble.
 
-    The variances and the interval are calibrated by what the judge of `fit_judged_ensemble` says of the
-    mixtures that it has not seen, so that the ensemble itself may learn from all rows.
+    The variances and the intervals are calibrated by what the judges of `fit_judged_ensemble` say of the
+    mixtures that they have not seen, so that the ensemble itself may learn from all rows.
 
     Args:
         data: Measured mixtures.
@@ -120,35 +119,32 @@ def fit_judged_ensemble(
     seed: int,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> JudgedEnsemble[MixtureEnsemble]:
-    """Fit an ensemble and its judge: as many members again, in one loop, without a fifth of the mixtures.
+    """Fit an ensemble and its judges (`calibration_rows`), of as many members each, in one loop.
 
     Takes and raises what `fit_ensemble` does.
     """
     # With SciPy and scikit-learn they take half a second that a screen, which fits nothing, need not wait.
+    from surrogates.calibration_rows import JUDGES, domain_rows, parts_of
     from surrogates.judged_ensemble import JudgedEnsemble
-    from surrogates.splits import holdouts
 
     check_ensemble_trainable(data, rows, settings.members)
     data = data.take(rows)
     count = settings.members
-    mixtures = torch.tensor(data.rows["mixture"].to_numpy())
-    calibrates = ~holdouts(mixtures, 1, _CALIBRATION_FRACTION, seed)[0]
-    trains = holdouts(mixtures, 2 * count, settings.holdout, seed)
-    trains[count:] &= ~calibrates
+    parts = parts_of(data, count, settings.holdout, seed)
     shift, scale = float(data.target.mean()), float(data.target.std())
     target = ((data.target - shift) / scale).float()
 
     features = MoleculeFeatures.fit(data.table, settings.encoder.descriptors)
     given = features.of(data.table)
     torch.manual_seed(seed)  # the starting weights of PyTorch's layers come from the global generator
-    networks = [MolSets(settings.encoder, given.shape[1]) for _ in range(2 * count)]
+    networks = [MolSets(settings.encoder, given.shape[1]) for _ in range((1 + JUDGES) * count)]
     for network in networks:
         network.standardise(given, data.batch)
-    taught = nearby_mixtures(data.batch, settings.taught, seed)
+    taught, made_of = nearby_mixtures(data.batch, settings.taught, seed)
     labels = torch.cat(
         [
-            _labels(given, data, learnt, taught, seed).expand(count, -1)
-            for learnt in (torch.ones_like(calibrates), ~calibrates)
+            _labels(given, data, learnt, taught, made_of, seed).expand(count, -1)
+            for learnt in (torch.ones(len(data), dtype=torch.bool), *~parts.calibrates)
         ]
     )
     everything = concatenate(data.batch, taught).to(torch.float32)
@@ -165,13 +161,14 @@ def fit_judged_ensemble(
         Members.of(networks),
         forward,
         target,
-        trains,
+        parts.trains,
+        parts.validates,
         (labels - shift) / scale,
         settings.training,
         seed,
         progress,
     )
-    domain = Domain.fit(data.table, features, data.batch, calibrates)
+    domain = Domain.fit(data.table, features, data.batch, domain_rows(data, seed))
     ensemble = MixtureEnsemble(
         trained[:count],
         features,
@@ -181,7 +178,7 @@ def fit_judged_ensemble(
         shift,
         scale,
     )
-    return JudgedEnsemble(ensemble, replace(ensemble, members=trained[count:]), data, calibrates)
+    return JudgedEnsemble.of(ensemble, trained, data, parts.calibrates)
 
 
 class OccasionalEmbedding:
@@ -216,11 +213,18 @@ class OccasionalEmbedding:
         return self._kept
 
 
-def _labels(features: Tensor, data: MixtureData, learnt: Tensor, taught: MixtureBatch, seed: int) -> Tensor:
-    """Return the teacher's word on the taught mixtures, `t`; it learns from the rows `learnt` only."""
+def _labels(
+    features: Tensor, data: MixtureData, learnt: Tensor, taught: MixtureBatch, made_of: Tensor, seed: int
+) -> Tensor:
+    """Return the teacher's word on the taught mixtures, `t`; it learns from the rows `learnt` only.
+
+    Mixtures made of other rows are not taught (NaN): members that are pulled together there would be
+    too sure of those rows.
+    """
     if not len(taught):
         return torch.empty(0)
-    return Teacher.fit(features, data.batch[learnt], data.target[learnt], seed).label(taught)
+    said = Teacher.fit(features, data.batch[learnt], data.target[learnt], seed).label(taught)
+    return said.masked_fill(~learnt[made_of].all(1), torch.nan)
 
 
 def check_ensemble_trainable(data: MixtureData, rows: Tensor, members: int) -> None:

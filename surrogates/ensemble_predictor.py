@@ -36,11 +36,6 @@ class EnsemblePredictor:
     shift: float
     scale: float
 
-    @property
-    def interval_factor(self) -> float:
-        """Standard deviations on either side of the mean that hold 90 % of measurements."""
-        return self.calibration.interval_factor
-
     def member_outputs(self, batch: MixtureBatch | MixtureProduct) -> tuple[Tensor, Tensor]:
         """Return each member's mean and variance, uncalibrated, each `K x n`, in the target's unit.
 
@@ -91,4 +86,4 @@ class EnsemblePredictor:
         self.check_takes(batch)
         with torch.no_grad():
             mean, variance = self.member_outputs(batch)
-            return of_members(mean, variance, self.calibration, self.domain.tells(batch))
+            return of_members(mean, variance, self.calibration, self.domain.zones(batch))

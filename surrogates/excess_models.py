@@ -103,6 +103,7 @@ class ExcessEnsemble:
             epistemic=epistemic.float(),
             aleatoric=aleatoric.float(),
             in_domain=self.domain.holds(table, batch),
+            interval_factor=torch.full((len(x),), self.calibration.interval_factor),
         )
 
 

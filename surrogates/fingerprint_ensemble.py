@@ -11,7 +11,7 @@ from surrogates.batches import MixtureBatch
 from surrogates.encoders.fingerprint import morgan_fingerprints, side_by_side
 from surrogates.encoders.mixture_law import MixtureLaw
 from surrogates.law_ensemble import LawSettings
-from surrogates.law_training import check_law_trainable, distinct_rows, parts_of, train_on_property
+from surrogates.law_training import check_law_trainable, distinct_rows, train_on_property
 from surrogates.members import Members
 from surrogates.mixture_data import MixtureData
 from surrogates.prediction import Calibration
@@ -76,6 +76,7 @@ def fit_fingerprint(data: MixtureData, rows: Tensor, settings: LawSettings, seed
         InputError: As `fit_law_ensemble` does.
     """
     from surrogates.calibration import fit_calibration
+    from surrogates.calibration_rows import JUDGES, parts_of
 
     check_law_trainable(data, rows, settings.members)
     table = data.table
@@ -91,10 +92,11 @@ def fit_fingerprint(data: MixtureData, rows: Tensor, settings: LawSettings, seed
     fingerprints = morgan_fingerprints(speciation.table, _BITS)
     slots = speciation.used_slots(data.batch)
     inputs = _inputs(speciation, fingerprints, slots, data.batch)
-    trains, validates, calibrates = parts_of(data, settings.members, settings.holdout, seed)
+    parts = parts_of(data, settings.members, settings.holdout, seed)
     torch.manual_seed(seed)
     networks = [
-        MixtureLaw(settings.encoder.law, inputs.shape[1] - 1, _HIDDEN) for _ in range(2 * settings.members)
+        MixtureLaw(settings.encoder.law, inputs.shape[1] - 1, _HIDDEN)
+        for _ in range((1 + JUDGES) * settings.members)
     ]
     for network in networks:
         network.standardise(data.batch.temperature_K, data.target)
@@ -104,18 +106,19 @@ def fit_fingerprint(data: MixtureData, rows: Tensor, settings: LawSettings, seed
         return mean, variance
 
     trained = train_on_property(
-        Members.of(networks), outputs, data.target, trains, validates, settings.training, seed
+        Members.of(networks), outputs, data.target, parts.trains, parts.validates, settings.training, seed
     )
     count = settings.members
     shift, scale = float(data.target.mean()), float(data.target.std())
-    with torch.no_grad():
-        mean, variance = trained[count:].each("forward", inputs[calibrates])
-    calibration = fit_calibration(
-        data.target[calibrates],
-        shift + scale * mean.mean(0).double(),
-        scale**2 * mean.var(0).double(),
-        scale**2 * variance.mean(0).double(),
-    )
+    said = []
+    for number, hidden in enumerate(parts.calibrates, 1):
+        judge = trained[number * count : (number + 1) * count]
+        with torch.no_grad():
+            mean, variance = (part.double() for part in judge.each("forward", inputs[hidden]))
+        said.append(torch.stack([mean.mean(0), mean.var(0), variance.mean(0)]))
+    mean, epistemic, aleatoric = torch.cat(said, dim=1)
+    target = torch.cat([data.target[hidden] for hidden in parts.calibrates])
+    calibration = fit_calibration(target, shift + scale * mean, scale**2 * epistemic, scale**2 * aleatoric)
     return FingerprintEnsemble(trained[:count], speciation, fingerprints, slots, calibration, shift, scale)
 
 

@@ -13,11 +13,11 @@ from gpytorch.constraints import GreaterThan
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from torch import Tensor
 
-from surrogates.calibration import FEWEST_ROWS, GAUSSIAN_FACTOR, conformal_factor
+from surrogates.calibration import FEWEST_ROWS, GAUSSIAN_FACTOR, conformal_factor, zone_factors
 from surrogates.gaussian_process import GaussianProcess
 from surrogates.gp import GPForm, MixtureGP
 from surrogates.gp_predictor import GPInputs, columns_of, side_by_side
-from surrogates.judged_ensemble import AnyJudgedEnsemble
+from surrogates.judged_ensemble import AnyJudgedEnsemble, Unseen
 from surrogates.mixing import Encoder
 from surrogates.mixture_data import MixtureData
 from surrogates.prediction import UNCALIBRATED, Calibration
@@ -44,8 +44,8 @@ def fit_gp(judged: AnyJudgedEnsemble, seed: int, form: GPForm | None = None) -> 
     """Fit a process to the rows an ensemble has learnt from, on the embedding of its encoders.
 
     The variances are those of the marginal likelihood; scaling them as an ensemble's are made them worse on
-    unseen solvents. The interval is conformal: a process on the judge's embedding, fitted without the rows
-    that calibrate, says how far off such rows are in standard deviations.
+    unseen solvents. The interval is conformal: processes on the judges' embeddings, fitted without the rows
+    that each has not seen, say how far off such rows are in standard deviations.
 
     Args:
         judged: The ensemble and its judge.
@@ -54,28 +54,23 @@ def fit_gp(judged: AnyJudgedEnsemble, seed: int, form: GPForm | None = None) -> 
 
     Source: the kernel's priors are those of Hvarfner et al., ICML 2024, as BoTorch ships them.
     """
-    data, calibrates = judged.data, judged.calibrates
-    trains = (~calibrates).nonzero()[:, 0]
-    watched = _fitted(judged.judge, data, trains, seed, form)
-    said = watched.bind(data.table).predict(data.batch[calibrates])
-    error = (data.target[calibrates] - said.mean).abs() / said.std
+    data = judged.data
+    unseen = judged.unseen(lambda judge, rows: _fitted(judge, data, rows, seed, form))
     gp = _fitted(judged.model, data, torch.arange(len(data)), seed, form)
-    return replace(gp, calibration=interval(error))
+    return replace(gp, calibration=interval(unseen))
 
 
-def interval(error: Tensor) -> Calibration:
-    """Return the calibration that leaves variances alone, with the conformal interval.
-
-    Args:
-        error: `n`, absolute errors in standard deviations, of rows that were not learnt from.
-    """
+def interval(unseen: Unseen) -> Calibration:
+    """Return the calibration that leaves variances alone, with the conformal interval of each zone."""
+    error = ((unseen.target - unseen.said.mean).abs() / unseen.said.std).double().numpy()
     if len(error) < FEWEST_ROWS:
         note = (
             f"{len(error)} rows to calibrate on, fewer than {FEWEST_ROWS}: intervals of "
             f"{GAUSSIAN_FACTOR:.3f} standard deviations as of a Gaussian."
         )
         return Calibration(1.0, 1.0, 1.0, GAUSSIAN_FACTOR, note)
-    return Calibration(1.0, 1.0, 1.0, conformal_factor(error.double().numpy()), "")
+    by_zone = zone_factors(error, unseen.zone.numpy())
+    return Calibration(1.0, 1.0, 1.0, conformal_factor(error), "", by_zone)
 
 
 def _fitted(encoder: Encoder, data: MixtureData, rows: Tensor, seed: int, form: GPForm | None) -> MixtureGP:

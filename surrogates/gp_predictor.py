@@ -12,7 +12,7 @@ from surrogates.batches import MixtureBatch, MixtureProduct
 from surrogates.encoders.molsets_stacked import condition_columns
 from surrogates.ensemble_predictor import EnsemblePredictor
 from surrogates.gaussian_process import GaussianProcess
-from surrogates.prediction import Calibration, Prediction
+from surrogates.prediction import BEYOND, Calibration, Prediction
 
 if TYPE_CHECKING:  # it imports RDKit, which a worker of a screen with another encoder need not wait for
     from surrogates.law_predictor import LawPredictor
@@ -97,11 +97,6 @@ class GPPredictor:
         """Name of the target with its unit."""
         return self.encoder.target
 
-    @property
-    def interval_factor(self) -> float:
-        """Standard deviations on either side of the mean that hold 90 % of measurements."""
-        return self.calibration.interval_factor
-
     def double(self) -> GPPredictor:
         """Return the same predictor with its encoder in float64, for gradients to be followed and checked."""
         return replace(self, encoder=self.encoder.double())
@@ -131,7 +126,7 @@ class GPPredictor:
             InputError: If the encoder cannot be asked about a mixture.
         """
         self.encoder.check_takes(batch)
-        in_domain = self.encoder.domain.tells(batch)
+        zone = self.encoder.domain.zones(batch)
         if isinstance(batch, MixtureProduct):
             batch = batch.expand()
         with torch.no_grad():
@@ -146,7 +141,8 @@ class GPPredictor:
             (self.encoder.shift + scale * mean).to(dtype),
             (scale**2 * variance).to(dtype),
             noise.to(dtype),
-            in_domain,
+            zone < BEYOND,
+            self.calibration.factors(zone),
         )
 
     def _dtype(self) -> torch.dtype:

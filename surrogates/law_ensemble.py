@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -117,8 +117,8 @@ def fit_law_ensemble(
 ) -> LawEnsemble:
     """Fit and calibrate an ensemble.
 
-    The variances and the interval are calibrated by what the judge of `fit_judged_law_ensemble` says of what
-    it has not seen. Rows that say the same of the same mixture at the same temperature count once.
+    The variances and the intervals are calibrated by what the judges of `fit_judged_law_ensemble` say of
+    what they have not seen. Rows that say the same of the same mixture at the same temperature count once.
 
     Args:
         data: Measured mixtures; the target is log10 of the property.
@@ -140,14 +140,14 @@ def fit_judged_law_ensemble(
     seed: int,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> JudgedEnsemble[LawEnsemble]:
-    """Fit an ensemble and its judge: as many members again, in one loop, without a fifth of the mixtures.
+    """Fit an ensemble and its judges (`calibration_rows`), of as many members each, in one loop.
 
-    Of data from ten papers or more it is a fifth of the papers. Takes and raises what `fit_law_ensemble`
-    does.
+    Takes and raises what `fit_law_ensemble` does.
     """
     # With SciPy and scikit-learn they take half a second that a screen, which fits nothing, need not wait.
+    from surrogates.calibration_rows import JUDGES, domain_rows, parts_of
     from surrogates.judged_ensemble import JudgedEnsemble
-    from surrogates.law_training import check_law_trainable, distinct_rows, parts_of, train_on_property
+    from surrogates.law_training import check_law_trainable, distinct_rows, train_on_property
 
     check_law_trainable(data, rows, settings.members)
     data = data.take(rows[distinct_rows(data, rows)])
@@ -155,10 +155,10 @@ def fit_judged_law_ensemble(
     batch = speciation.split(data.batch.to(torch.float32))
     inputs = species_inputs(speciation.table)
     count = settings.members
-    trains, validates, calibrates = parts_of(data, count, settings.holdout, seed)
+    parts = parts_of(data, count, settings.holdout, seed)
 
     torch.manual_seed(seed)  # starting weights and dropout come from the global generator
-    networks = [DiffMix(settings.encoder) for _ in range(2 * count)]
+    networks = [DiffMix(settings.encoder) for _ in range((1 + JUDGES) * count)]
     for network in networks:
         network.law.standardise(data.batch.temperature_K, data.target)
 
@@ -168,16 +168,16 @@ def fit_judged_law_ensemble(
 
     members = Members.of(networks)
     trained = train_on_property(
-        members, outputs, data.target, trains, validates, settings.training, seed, progress
+        members, outputs, data.target, parts.trains, parts.validates, settings.training, seed, progress
     )
     features = MoleculeFeatures.fit(data.table, _COMPONENTS)
     ensemble = LawEnsemble(
         trained[:count],
         features,
-        Domain.fit(data.table, features, data.batch, calibrates),
+        Domain.fit(data.table, features, data.batch, domain_rows(data, seed)),
         UNCALIBRATED,
         data.target_name,
         float(data.target.mean()),
         float(data.target.std()),
     )
-    return JudgedEnsemble(ensemble, replace(ensemble, members=trained[count:]), data, calibrates)
+    return JudgedEnsemble.of(ensemble, trained, data, parts.calibrates)

@@ -44,11 +44,6 @@ class LawPredictor:
     shift: float
     scale: float
 
-    @property
-    def interval_factor(self) -> float:
-        """Standard deviations on either side of the mean that hold 90 % of measurements."""
-        return self.calibration.interval_factor
-
     def double(self) -> LawPredictor:
         """Return the same predictor in float64, as gradients that are compared or followed need it."""
         return replace(
@@ -91,7 +86,7 @@ class LawPredictor:
         """Return the prediction for each mixture of the batch, in its order, in the dtype of the tensors."""
         with torch.no_grad():
             mean, variance = self.member_outputs(batch)
-            return of_members(mean, variance, self.calibration, self.domain.tells(batch))
+            return of_members(mean, variance, self.calibration, self.domain.zones(batch))
 
 
 def _summed(of_members: Tensor, rows: Tensor, shares: Tensor) -> Tensor:

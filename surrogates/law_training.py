@@ -12,7 +12,6 @@ from surrogates.ensemble import check_trainable
 from surrogates.errors import InputError, Problem
 from surrogates.members import Members, beta_nll
 from surrogates.mixture_data import MixtureData
-from surrogates.splits import holdouts
 from surrogates.training import TrainingSettings, optimise
 
 _LEAST = 0.01
@@ -23,8 +22,6 @@ _HUBER = 0.02
 """Standardised error below which its square counts: the rest is an absolute error."""
 _LARGEST = 3.0
 """Standard deviations of log10 beyond which an error does not grow."""
-_CALIBRATION_FRACTION = 0.2
-FEWEST_PAPERS = 10
 
 Outputs = Callable[[Members, Tensor], tuple[Tensor, Tensor]]
 """Mean and variance of the standardised target, each `K x rows`, of rows given as indices."""
@@ -84,26 +81,6 @@ def train_on_property(
     return trained
 
 
-def parts_of(data: MixtureData, count: int, holdout: float, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return which rows train the members of an ensemble and of its judges, watch them, and calibrate.
-
-    Args:
-        data: The rows.
-        count: Members of the ensemble; as many again judge it.
-        holdout: Share of the mixtures that each holds out, its own draw.
-        seed: Of the draw.
-
-    Returns:
-        `2 count x n` twice and `n`, bool; no judge trains on or watches what calibrates.
-    """
-    calibrates = ~holdouts(laboratories(data), 1, _CALIBRATION_FRACTION, seed)[0]
-    trains = holdouts(torch.tensor(data.rows["mixture"].to_numpy()), 2 * count, holdout, seed)
-    validates = ~trains
-    for part in (trains, validates):
-        part[count:] &= ~calibrates
-    return trains, validates, calibrates
-
-
 def distinct_rows(data: MixtureData, rows: Tensor) -> Tensor:
     """Return which of `rows` say something that no earlier one says, bool.
 
@@ -113,13 +90,6 @@ def distinct_rows(data: MixtureData, rows: Tensor) -> Tensor:
         temperature=data.batch.temperature_K.numpy(), target=data.target.numpy()
     )
     return torch.from_numpy(~said.iloc[rows.numpy()].duplicated().to_numpy())
-
-
-def laboratories(data: MixtureData) -> Tensor:
-    """Return whose each row is, `n`, int64: the paper's, if there are ten or more, else the mixture's."""
-    if "paper" in data.rows and data.rows["paper"].nunique() >= FEWEST_PAPERS:
-        return torch.tensor(data.rows["paper"].factorize()[0])
-    return torch.tensor(data.rows["mixture"].to_numpy())
 
 
 def check_law_trainable(data: MixtureData, rows: Tensor, members: int) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
+KNOWN, WITHIN, BEYOND = range(3)
+"""Zones of a domain: its solvents stand in the training data, in these shares and with its salt; else in the
+domain; not in it."""
 LEAST_VARIANCE = 1e-30
 """Variance below which it counts as this one, so that a power of it has a gradient."""
 
@@ -24,6 +29,8 @@ class Calibration:
         power: Of both variances, from 0.25 to 1.
         interval_factor: Standard deviations, after scaling, on either side of the mean that hold 90 %.
         note: What could not be done, a sentence; empty if all was.
+        zone_factors: The same in each zone of a model's domain, see `domain.BoundDomain.zones`; empty where
+            they were not told apart.
     """
 
     epistemic_scale: float
@@ -31,6 +38,16 @@ class Calibration:
     power: float
     interval_factor: float
     note: str
+    zone_factors: tuple[float, ...] = ()
+
+    def factors(self, zone: Tensor) -> Tensor:
+        """Return the standard deviations that hold 90 % in the zone of each candidate, `n`, float32.
+
+        Args:
+            zone: `n`, int8, see `domain.BoundDomain.zones`.
+        """
+        factors = self.zone_factors or (self.interval_factor,) * (BEYOND + 1)
+        return torch.tensor(factors)[zone.long()]
 
     def apply(self, epistemic: Tensor, aleatoric: Tensor) -> tuple[Tensor, Tensor]:
         """Return both variances, calibrated."""
@@ -53,12 +70,14 @@ class Prediction:
         epistemic: Likewise, variance from what the model does not know, in the unit squared.
         aleatoric: Likewise, variance from noise that more data would not remove, in the unit squared.
         in_domain: `n`, bool; whether the candidate is near enough to the training data.
+        interval_factor: `n`, standard deviations on either side of the mean that hold 90 % of measurements.
     """
 
     mean: Tensor
     epistemic: Tensor
     aleatoric: Tensor
     in_domain: Tensor
+    interval_factor: Tensor
 
     @property
     def std(self) -> Tensor:
@@ -66,19 +85,24 @@ class Prediction:
         return (self.epistemic + self.aleatoric).sqrt()
 
 
-def of_members(mean: Tensor, variance: Tensor, calibration: Calibration, in_domain: Tensor) -> Prediction:
+def together(parts: Sequence[Prediction]) -> Prediction:
+    """Return predictions of some candidates after others."""
+    return Prediction(*(torch.cat([getattr(part, of.name) for part in parts]) for of in fields(Prediction)))
+
+
+def of_members(mean: Tensor, variance: Tensor, calibration: Calibration, zone: Tensor) -> Prediction:
     """Return what members say together: where they differ is epistemic, what they say of noise aleatoric.
 
     Args:
         mean: `K x n`, of each member.
         variance: `K x n`, likewise, of noise.
         calibration: Of both variances.
-        in_domain: `n`, bool.
+        zone: `n`, int8, see `domain.BoundDomain.zones`.
     """
-    together = mean.mean(0)
-    differ = (mean - together).square().sum(0) / (len(mean) - 1)  # `var(0)` takes forty times as long
+    both = mean.mean(0)
+    differ = (mean - both).square().sum(0) / (len(mean) - 1)  # `var(0)` takes forty times as long
     epistemic, aleatoric = calibration.apply(differ, variance.mean(0))
-    return Prediction(together, epistemic, aleatoric, in_domain)
+    return Prediction(both, epistemic, aleatoric, zone < BEYOND, calibration.factors(zone))
 
 
 class Predictor(Protocol):
@@ -87,10 +111,6 @@ class Predictor(Protocol):
     @property
     def target(self) -> str:
         """Name of the target with its unit, e.g. `log10_conductivity_S_cm`; of objectives, all names."""
-
-    @property
-    def interval_factor(self) -> float:
-        """Standard deviations on either side of the mean that hold 90 % of measurements."""
 
     def predict(self, batch: Any) -> Prediction:
         """Return the prediction for each candidate of a batch as the space gives it, in its order."""

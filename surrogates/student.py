@@ -14,7 +14,7 @@ from torch import Tensor
 from surrogates.batches import MixtureBatch, MixtureProduct
 from surrogates.domain import BoundDomain
 from surrogates.encoders.molsets_stacked import LOG_VARIANCE
-from surrogates.prediction import Calibration, Prediction
+from surrogates.prediction import BEYOND, Calibration, Prediction
 
 if TYPE_CHECKING:  # a worker of a screen needs the bound student, not what bound it
     from surrogates.domain import Domain
@@ -144,11 +144,6 @@ class StudentPredictor:
         """Name of the target with its unit."""
         return self.network.target
 
-    @property
-    def interval_factor(self) -> float:
-        """Standard deviations on either side of the mean that hold 90 % of measurements."""
-        return self.network.calibration.interval_factor
-
     def double(self) -> StudentPredictor:
         """Return the same predictor in float64, as gradients that are compared or followed need it."""
         return replace(self, network=self.network.double())
@@ -173,8 +168,9 @@ class StudentPredictor:
         """
         self.network.check_takes(batch)
         with torch.no_grad():
-            in_domain = self.network.domain.tells(batch) & self.taught.holds(batch)
-            return Prediction(*self.marginals(batch), in_domain)
+            zone = self.network.domain.zones(batch).masked_fill(~self.taught.holds(batch), BEYOND)
+            factor = self.network.calibration.factors(zone)
+            return Prediction(*self.marginals(batch), zone < BEYOND, factor)
 
 
 @dataclass(frozen=True)

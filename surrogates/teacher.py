@@ -82,7 +82,7 @@ def _inputs(features: Tensor, batch: MixtureBatch, width: int) -> NDArray[np.flo
     return torch.cat([solvents, salts, conditions], dim=1).numpy()
 
 
-def nearby_mixtures(batch: MixtureBatch, number: int, seed: int) -> MixtureBatch:
+def nearby_mixtures(batch: MixtureBatch, number: int, seed: int) -> tuple[MixtureBatch, Tensor]:
     """Return new mixtures, each a row of `batch` with something changed.
 
     Of all, 40 % have their molality changed, 30 % another row's salt, 30 % another row's molality and
@@ -92,6 +92,9 @@ def nearby_mixtures(batch: MixtureBatch, number: int, seed: int) -> MixtureBatch
         batch: `n` mixtures of one salt each to start from.
         number: How many are returned.
         seed: Of the draw.
+
+    Returns:
+        The mixtures, and `number x 2`, int64, the two rows of `batch` that each is made of.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -113,4 +116,5 @@ def nearby_mixtures(batch: MixtureBatch, number: int, seed: int) -> MixtureBatch
     drawn = -uniform.log() * (fractions > 0)  # exponentials over their sum are uniform on the simplex
     drawn = drawn / drawn.sum(-1, keepdim=True)
     weights = torch.where(redraw < 0.5, drawn, fractions)
-    return MixtureBatch(batch.solvents[one], weights, salts, molality, temperature)
+    made = MixtureBatch(batch.solvents[one], weights, salts, molality, temperature)
+    return made, torch.stack([one, other], dim=1)

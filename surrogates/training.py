@@ -49,6 +49,7 @@ def train(
     forward: Forward,
     target: Tensor,
     trains: Tensor,
+    validates: Tensor,
     taught: Tensor,
     settings: TrainingSettings,
     seed: int,
@@ -63,14 +64,18 @@ def train(
         members: `K` networks with starting weights.
         forward: Evaluates members on measured rows and taught rows, given as indices.
         target: `n`, standardised, of the measured rows.
-        trains: `K x n`, bool; True where a member trains on a row, else it validates there.
-        taught: `K x t`, standardised targets of mixtures nobody measured; `t` may be 0.
+        trains: `K x n`, bool; on which rows a member trains.
+        validates: `K x n`, bool; on which it is watched.
+        taught: `K x t`, standardised targets of mixtures nobody measured; `t` may be 0. A member is not
+            taught what is NaN for it.
         settings: How.
         seed: Of the order of rows.
         progress: Called with the epochs done and their number.
     """
     weight = trains.to(target)
     n_taught = taught.shape[1]
+    told, labels = taught.isfinite().to(target), taught.nan_to_num()
+    told = told / told.mean(1, keepdim=True)  # what a member is not taught leaves more weight for the rest
 
     def loss(learner: Members, measured: Tensor, generator: torch.Generator) -> Tensor:
         size = len(measured)
@@ -79,12 +84,12 @@ def train(
         fit = beta_nll(target[measured], mean[:, :size], variance[:, :size], settings.beta)
         total = (fit * weight[:, measured]).mean(1).sum()
         if len(asked):
-            pull = smooth_l1_loss(mean[:, size:], taught[:, asked], beta=_HUBER, reduction="none")
-            total = total + settings.teacher_weight * pull.mean(1).sum()
+            pull = smooth_l1_loss(mean[:, size:], labels[:, asked], beta=_HUBER, reduction="none")
+            total = total + settings.teacher_weight * (pull * told[:, asked]).mean(1).sum()
         return total
 
     def error(learner: Members) -> Tensor:
-        return _validation_error(learner, forward, target, trains)
+        return _validation_error(learner, forward, target, validates)
 
     return optimise(members, loss, error, len(target), settings, seed, progress)
 
@@ -155,9 +160,9 @@ def optimise(
     return Members(members.network, kept, members.buffers)
 
 
-def _validation_error(learner: Members, forward: Forward, target: Tensor, trains: Tensor) -> Tensor:
-    """Return each member's mean absolute error on what it holds out, `K`; 0 if it holds out nothing."""
+def _validation_error(learner: Members, forward: Forward, target: Tensor, validates: Tensor) -> Tensor:
+    """Return each member's mean absolute error on what it is watched on, `K`; 0 if that is nothing."""
     with torch.no_grad():
         mean, _ = forward(learner, torch.arange(len(target)), torch.empty(0, dtype=torch.int64))
-    error = (mean - target).abs() * ~trains
-    return error.sum(1) / (~trains).sum(1).clamp_min(1)
+    error = (mean - target).abs() * validates
+    return error.sum(1) / validates.sum(1).clamp_min(1)

@@ -37,10 +37,6 @@ class FakePredictor:
     target: str = "log10_conductivity_S_cm"
     calibration: Calibration = CALIBRATION
 
-    @property
-    def interval_factor(self) -> float:
-        return self.calibration.interval_factor
-
     def member_outputs(self, batch: MixtureBatch) -> tuple[Tensor, Tensor]:
         moles = batch.weights / self.molar_mass[batch.solvents]
         x = moles / moles.sum(-1, keepdim=True)
@@ -50,7 +46,12 @@ class FakePredictor:
 
     def predict(self, batch: MixtureBatch) -> Prediction:
         mean, variance = self.member_outputs(batch)
-        return Prediction(mean.mean(0), mean.var(0), variance.mean(0), batch.weights[:, 0] < 0.5)
+        return Prediction(
+            mean.mean(0), mean.var(0), variance.mean(0), batch.weights[:, 0] < 0.5, self._factors(batch)
+        )
+
+    def _factors(self, batch: MixtureBatch) -> Tensor:
+        return torch.full((len(batch),), self.calibration.interval_factor)
 
     def double(self) -> FakePredictor:
         return self

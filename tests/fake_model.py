@@ -28,7 +28,6 @@ class FakePredictor:
     gate: Path | None = None
     broken: float = float("inf")
     target: str = "log10_conductivity_S_cm"
-    interval_factor: float = 1.5
 
     def predict(self, batch: MixtureBatch | MixtureProduct) -> Prediction:
         if self.gate is not None:
@@ -43,6 +42,7 @@ class FakePredictor:
             epistemic=(solvent - 2) ** 2 + 0.01,
             aleatoric=torch.full_like(mean, 0.04),
             in_domain=solvent < 2,
+            interval_factor=torch.full_like(mean, 1.5),
         )
 
 

@@ -33,14 +33,15 @@ class FakeCathodePredictor:
     elements: int
     broken: float = float("inf")
     target: str = ", ".join(NAMES)
-    interval_factor: float = 2.0
 
     def predict(self, batch: CompositionBatch) -> Prediction:
         one = torch.sin(torch.arange(1.0, 1 + self.elements))
         first = (batch.weights * one[batch.cations]).sum(-1)
         second = (batch.weights.square() * one.flip(0)[batch.cations]).sum(-1) + batch.fluorine
         mean = torch.stack([100 * first, second.masked_fill(batch.fluorine > self.broken, torch.nan)], -1)
-        return Prediction(mean, mean.square(), torch.zeros_like(mean), first > 0.3)
+        return Prediction(
+            mean, mean.square(), torch.zeros_like(mean), first > 0.3, torch.full_like(first, 2.0)
+        )
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def test_objectives_are_named_by_quantity_and_unit(tmp_path: Path) -> None:
 def test_one_objective_ranks_as_a_mixture_does(tmp_path: Path) -> None:
     score = read(tmp_path, f"rank_by: ucb\nkappa: 2.0\n{CAPACITY}{SPACE}").score()
     one = torch.ones(1, 1)
-    assert score(Prediction(one, 0.16 * one, 0.09 * one, one[0] > 0)).item() == pytest.approx(2.0)
+    assert score(Prediction(one, 0.16 * one, 0.09 * one, one[0] > 0, one[0])).item() == pytest.approx(2.0)
 
 
 def test_the_directory_of_a_model_counts_from_the_job(tmp_path: Path) -> None:

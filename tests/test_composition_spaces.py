@@ -237,11 +237,11 @@ class MostNiobium:
 
     row: int
     target: str = "niobium"
-    interval_factor: float = 1.5
 
     def predict(self, batch: CompositionBatch) -> Prediction:
         mean = 2 * (batch.weights * (batch.cations == self.row)).sum(-1)
-        return Prediction(mean, torch.ones_like(mean), torch.ones_like(mean), mean > 0)
+        one = torch.ones_like(mean)
+        return Prediction(mean, one, one, mean > 0, 1.5 * one)
 
 
 def test_a_screen_takes_the_space_as_it_takes_mixtures() -> None:

@@ -129,7 +129,7 @@ def test_a_known_salt_in_anothers_solvent_is_as_far_as_the_salts_are() -> None:
         start=0,
         stop=2 * len(chosen),
     )
-    in_domain = bound.holds_product(product)
+    in_domain = bound.holds(product)
     assert torch.equal(in_domain, bound.holds(product.expand()))
     assert torch.equal(in_domain.reshape(-1, 2), chosen.salts == salts)
 
@@ -260,7 +260,7 @@ def test_a_product_is_judged_as_its_rows_are(start: int, stop: int, domain: Doma
     )
     bound = domain.bind(table, FEATURES)
     expected = bound.holds(product.expand())
-    assert torch.equal(bound.holds_product(product), expected)
+    assert torch.equal(bound.holds(product), expected)
     if stop > start:
         assert expected.any()
         assert not expected.all()

@@ -62,7 +62,7 @@ def test_scores_are_those_of_the_rows_in_and_out_of_the_domain(
     assert 0 < known.sum() < len(known)
     for part, some in (("all", known | True), ("in_domain", known), ("out_of_domain", ~known)):
         mean, std = said.mean.numpy()[some], said.std.numpy()[some]
-        expected = scores(data.target.numpy()[some], mean, std, predictor.interval_factor)
+        expected = scores(data.target.numpy()[some], mean, std, said.interval_factor.numpy()[some])
         for name in ("rows", "mae", "rmse", "spearman", "nll", "crps", "coverage_90", "width_90", "ence"):
             assert table[name][part] == pytest.approx(getattr(expected, name), rel=1e-4)
             assert content["scores"][part][name] == pytest.approx(getattr(expected, name), rel=1e-4)

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from surrogates.batches import MixtureBatch
 from surrogates.calibration import fit_calibration
+from surrogates.calibration_rows import parts_of
 from surrogates.encoders.fingerprint import morgan_fingerprints
 from surrogates.errors import InputError
 from surrogates.fingerprint_ensemble import FingerprintEnsemble, fit_fingerprint
 from surrogates.law_ensemble import LawSettings
-from surrogates.law_training import parts_of, train_on_property
+from surrogates.law_training import train_on_property
 from surrogates.members import Members
 from surrogates.mixture_data import MixtureData
 from surrogates.molecules import Component, MoleculeTable
@@ -106,15 +107,18 @@ def test_the_judges_calibrate_and_are_not_among_the_members(monkeypatch: pytest.
 
     monkeypatch.setattr("surrogates.fingerprint_ensemble.train_on_property", watched)
     model = fit()
-    assert [len(model.members), len(trained[0])] == [2, 4]
-    *_, calibrates = parts_of(DATA, 2, SETTINGS.holdout, seed=0)
+    assert [len(model.members), len(trained[0])] == [2, 6]
+    hidden = parts_of(DATA, 2, SETTINGS.holdout, seed=0).calibrates
     plain = Calibration(1.0, 1.0, 1.0, 1.645, "")
-    judge = replace(model, members=trained[0][2:], calibration=plain)
-    mean, std = judge.predict(DATA.batch[calibrates])
-    asked = judge.members.each("forward", _read(judge, DATA.batch[calibrates]))
-    epistemic, aleatoric = judge.scale**2 * asked[0].var(0), judge.scale**2 * asked[1].mean(0)
-    torch.testing.assert_close(std, (epistemic + aleatoric).sqrt())
-    expected = fit_calibration(DATA.target[calibrates], mean.double(), epistemic.double(), aleatoric.double())
+    said = []
+    for members, rows in zip((trained[0][2:4], trained[0][4:]), hidden, strict=True):
+        judge = replace(model, members=members, calibration=plain)
+        mean, std = judge.predict(DATA.batch[rows])
+        asked = judge.members.each("forward", _read(judge, DATA.batch[rows]))
+        epistemic, aleatoric = judge.scale**2 * asked[0].var(0), judge.scale**2 * asked[1].mean(0)
+        torch.testing.assert_close(std, (epistemic + aleatoric).sqrt())
+        said.append(torch.stack([DATA.target[rows], mean.double(), epistemic.double(), aleatoric.double()]))
+    expected = fit_calibration(*torch.cat(said, dim=1))
     assert model.calibration.interval_factor == pytest.approx(expected.interval_factor, rel=1e-3)
     assert model.calibration.aleatoric_scale == pytest.approx(expected.aleatoric_scale, rel=1e-3)
 

@@ -13,6 +13,8 @@ from surrogates.calibration import conformal_factor
 from surrogates.gaussian_process import GaussianProcess
 from surrogates.gp_fitting import fit_gp, fit_inputs, fit_process, interval, posterior_of, repeat_variance
 from surrogates.gp_predictor import columns_of
+from surrogates.judged_ensemble import Unseen
+from surrogates.prediction import Prediction
 from tests.synthetic_gps import judged_ensemble, small_gp
 from tests.synthetic_mixtures import synthetic_data
 
@@ -81,17 +83,25 @@ def test_the_number_of_rows_chooses_the_form_unless_it_is_named(monkeypatch: pyt
 def test_rows_that_calibrate_set_the_interval_and_nothing_else() -> None:
     pair = judged_ensemble()
     changed = replace(pair.data, target=pair.data.target.clone())
-    changed.target[pair.calibrates] += 5
+    changed.target[pair.calibrates.any(0)] += 5
     wide = fit_gp(replace(pair, data=changed), seed=0)
     assert wide.calibration.interval_factor > small_gp().calibration.interval_factor
     assert (wide.calibration.epistemic_scale, wide.calibration.power) == (1.0, 1.0)
 
 
+def _unseen(error: torch.Tensor, zone: torch.Tensor) -> Unseen:
+    one = torch.ones_like(error)
+    return Unseen(error, Prediction(0 * one, 0.5 * one, 0.5 * one, zone < 2, one), zone)
+
+
 def test_an_interval_is_the_conformal_one_or_the_gaussians() -> None:
-    error = torch.linspace(0, 3, 40)
-    assert interval(error).interval_factor == conformal_factor(error.double().numpy())
-    assert interval(error).note == ""
-    few = interval(error[:9])
+    error, zone = torch.linspace(0, 3, 40).double(), torch.arange(40, dtype=torch.int8) // 20
+    said = interval(_unseen(error, zone))
+    assert said.interval_factor == conformal_factor(error.numpy())
+    near, far = (conformal_factor(error[zone == one].numpy()) for one in (0, 1))
+    assert said.zone_factors == (near, far, far)
+    assert said.note == ""
+    few = interval(_unseen(error[:9], zone[:9]))
     assert few.interval_factor == pytest.approx(1.645, abs=1e-3)
     assert few.note == (
         "9 rows to calibrate on, fewer than 10: intervals of 1.645 standard deviations as of a Gaussian."

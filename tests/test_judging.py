@@ -46,7 +46,6 @@ class Constant:
     """Says the mean of the training rows plus `off` of every mixture, within 0.5."""
 
     value: float
-    interval_factor: float = 1.6
 
     def bind(self, table: MoleculeTable) -> Constant:
         return self
@@ -54,7 +53,11 @@ class Constant:
     def predict(self, batch: MixtureBatch) -> Prediction:
         n = len(batch)
         return Prediction(
-            torch.full((n,), self.value), torch.full((n,), 0.09), torch.full((n,), 0.16), torch.ones(n) > 0
+            torch.full((n,), self.value),
+            torch.full((n,), 0.09),
+            torch.full((n,), 0.16),
+            torch.ones(n) > 0,
+            torch.full((n,), 1.6),
         )
 
 
@@ -95,8 +98,8 @@ def test_every_rival_is_asked_on_every_split() -> None:
     model = [fit_law_ensemble(DATA, s.train, SETTINGS, s.seed).bind(DATA.table) for s in splits]
     said = [m.predict(DATA.batch[s.test]) for m, s in zip(model, splits, strict=True)]
     each = [
-        scores(DATA.target[s.test], p.mean.double(), p.std.double(), m.interval_factor)
-        for m, p, s in zip(model, said, splits, strict=True)
+        scores(DATA.target[s.test], p.mean.double(), p.std.double(), p.interval_factor)
+        for p, s in zip(said, splits, strict=True)
     ]
     row = found["mixture", "ensemble"]
     for name in ("mae", "nll", "coverage_90", "width_90"):
@@ -136,7 +139,15 @@ def test_what_was_said_of_test_rows_is_given_row_by_row(constants: dict[str, flo
 
 def test_no_splits_judge_nothing() -> None:
     found = judge(DATA, [], SETTINGS, (), Console(quiet=True))
-    assert found.scores == () and found.held_out.empty
+    assert found.scores == () and found.held_out.empty and found.times.empty
+
+
+def test_how_long_models_take_is_told_over_the_first(constants: dict[str, float]) -> None:
+    times = judge(DATA, mixture_splits(DATA, 2), SETTINGS, ("no-law", "forest"), Console(quiet=True)).times
+    assert list(times["model"]) == ["ensemble", "no-law", "forest"]
+    assert (times[["fit_s", "rate"]] > 0).all(axis=None)
+    assert times["fit_s_over_first"][0] == times["rate_over_first"][0] == 1
+    assert times["fit_s_over_first"][2] == pytest.approx(times["fit_s"][2] / times["fit_s"][0])
 
 
 def test_the_error_is_given_in_mS_cm_too(constants: dict[str, float]) -> None:

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from surrogates.calibration import fit_calibration
+from surrogates.calibration_rows import parts_of
 from surrogates.errors import InputError
 from surrogates.law_ensemble import LawEnsemble, LawSettings, fit_law_ensemble
-from surrogates.law_training import parts_of, train_on_property
+from surrogates.law_training import train_on_property
 from surrogates.members import Members
 from surrogates.mixture_data import MixtureData, mixture_rows, tabulate
 from surrogates.molecules import Component
-from surrogates.prediction import Calibration, Prediction
+from surrogates.prediction import Calibration, Prediction, together
 from surrogates.training import TrainingSettings
 from tests.synthetic_laws import SETTINGS, settings_of, small_law_ensemble, vft_data
 from tests.synthetic_mixtures import SALTS, SOLVENTS
@@ -50,7 +51,7 @@ def test_the_law_behind_the_data_is_learnt_and_holds_beyond_them() -> None:
         said = predictor.predict(data.batch[rows])
         error = (said.mean - data.target[rows]).abs()
         assert error.mean() < 0.3 * usual
-        covered = (error <= predictor.interval_factor * said.std).double().mean()
+        covered = (error <= said.interval_factor * said.std).double().mean()
         assert covered >= 0.7
 
 
@@ -90,15 +91,18 @@ def test_the_judges_calibrate_and_are_not_among_the_members(monkeypatch: pytest.
 
     monkeypatch.setattr("surrogates.law_training.train_on_property", watched)
     model = fit()
-    assert [len(model.members), len(trained[0])] == [2, 4]
+    assert [len(model.members), len(trained[0])] == [2, 6]
     mean, _ = model.bind(DATA.table).member_outputs(DATA.batch)
     assert not torch.allclose(mean[0], mean[1], atol=1e-3)
-    *_, calibrates = parts_of(DATA, 2, SETTINGS.holdout, seed=0)
-    judge = replace(model, members=trained[0][2:], calibration=Calibration(1.0, 1.0, 1.0, 1.645, ""))
-    said = judge.bind(DATA.table).predict(DATA.batch[calibrates])
-    assert model.calibration == fit_calibration(
-        DATA.target[calibrates], said.mean.double(), said.epistemic.double(), said.aleatoric.double()
-    )
+    hidden = parts_of(DATA, 2, SETTINGS.holdout, seed=0).calibrates
+    parts = []
+    for judge, rows in zip((trained[0][2:4], trained[0][4:]), hidden, strict=True):
+        network = replace(model, members=judge, calibration=Calibration(1.0, 1.0, 1.0, 1.645, ""))
+        parts.append(network.bind(DATA.table).predict(DATA.batch[rows]))
+    said = together(parts)
+    target = torch.cat([DATA.target[rows] for rows in hidden])
+    expected = fit_calibration(target, said.mean.double(), said.epistemic.double(), said.aleatoric.double())
+    assert replace(model.calibration, zone_factors=()) == expected
 
 
 def test_every_network_starts_elsewhere_with_every_seed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,8 +115,8 @@ def test_every_network_starts_elsewhere_with_every_seed(monkeypatch: pytest.Monk
     monkeypatch.setattr("surrogates.law_training.train_on_property", watched)
     for seed in (0, 1):
         fit(seed=seed)
-    together = torch.cat(starts).flatten(1)
-    assert len(together.unique(dim=0)) == len(together) == 8
+    all_starts = torch.cat(starts).flatten(1)
+    assert len(all_starts.unique(dim=0)) == len(all_starts) == 12
 
 
 @pytest.mark.parametrize("law", ["arrhenius", "log", "none"])

@@ -12,22 +12,14 @@ from surrogates.errors import InputError
 from surrogates.law_training import (
     check_law_trainable,
     distinct_rows,
-    laboratories,
-    parts_of,
     train_on_property,
 )
 from surrogates.members import Members
-from surrogates.mixture_data import MixtureData
 from surrogates.training import TrainingSettings
 from tests.synthetic_laws import vft_data
 
 DATA = vft_data()
 TRAINING = TrainingSettings(epochs=1, batch_size=4, learning_rate=0.05, weight_decay=0.0)
-
-
-def of_papers(papers: int) -> MixtureData:
-    rows = DATA.rows.assign(paper=[f"10.1/{row % papers}" for row in range(60)])
-    return replace(DATA, rows=rows)
 
 
 class Numbers(nn.Module):
@@ -136,14 +128,6 @@ def test_an_error_of_the_logarithm_weighs_as_the_root_of_the_property() -> None:
     assert (value < 0.01).any() and (value > 1).any()
 
 
-def test_what_calibrates_neither_trains_nor_watches_the_judges() -> None:
-    trains, validates, calibrates = parts_of(DATA, 2, 0.2, seed=0)
-    assert not (trains & validates).any()
-    assert (trains[:2] | validates[:2]).all()
-    assert torch.equal(trains[2:] | validates[2:], (~calibrates).expand(2, -1))
-    assert 0 < calibrates.sum() < len(DATA)
-
-
 def test_dropout_is_on_in_training_and_off_in_validation_and_after() -> None:
     modes: list[bool] = []
     found = trained(modes=modes, settings=replace(TRAINING, epochs=4))
@@ -177,33 +161,6 @@ def test_a_row_says_something_if_mixture_temperature_or_target_are_new() -> None
     found = distinct_rows(data, torch.tensor([0, 4, 5, 6, 7, 0]))
     assert found.tolist() == [True, False, True, True, True, False]
     assert distinct_rows(data, torch.tensor([4, 0])).tolist() == [True, False]
-
-
-def test_a_row_is_its_papers_where_ten_are_named_else_its_mixtures() -> None:
-    mixture = torch.tensor(DATA.rows["mixture"].to_numpy())
-    assert torch.equal(laboratories(DATA), mixture)
-    assert torch.equal(laboratories(of_papers(9)), mixture)
-    assert laboratories(of_papers(10)).tolist() == [row % 10 for row in range(60)]
-
-
-def test_no_judge_trains_on_what_calibrates() -> None:
-    trains, _, calibrates = parts_of(of_papers(20), 3, 0.1, seed=0)
-    paper = torch.arange(60) % 20
-    assert trains.shape == (6, 60)
-    assert calibrates.sum() == 12
-    assert set(paper[calibrates].tolist()).isdisjoint(paper[~calibrates].tolist())
-    assert not (trains[3:] & calibrates).any()
-    assert (trains[:3] & calibrates).any(1).all()
-    mixture = torch.tensor(DATA.rows["mixture"].to_numpy())
-    for member in trains[:3]:
-        assert set(mixture[member].tolist()).isdisjoint(mixture[~member].tolist())
-    assert len({tuple(member.tolist()) for member in trains[:3]}) == 3
-
-
-def test_the_parts_are_drawn_again_with_the_seed() -> None:
-    one, two, other = (parts_of(DATA, 2, 0.1, seed) for seed in (0, 0, 1))
-    assert torch.equal(one[0], two[0]) and torch.equal(one[1], two[1])
-    assert not torch.equal(one[1], other[1])
 
 
 def test_a_target_that_is_no_logarithm_is_refused() -> None:

@@ -163,8 +163,10 @@ def test_a_model_says_what_it_is_trained_on(tmp_path: Path) -> None:
 
 def test_numbers_that_are_not_finite_are_refused_by_row() -> None:
     one, nan = torch.ones(2, 1), torch.tensor([[0.5], [torch.nan]])
-    said = Prediction(nan, one, one, torch.ones(2, dtype=torch.bool))
-    check_finite(Prediction(one, one, one, said.in_domain), pd.Series([2, 5]), ("y",), "a.csv")
+    said = Prediction(nan, one, one, torch.ones(2, dtype=torch.bool), torch.ones(2))
+    check_finite(
+        Prediction(one, one, one, said.in_domain, said.interval_factor), pd.Series([2, 5]), ("y",), "a.csv"
+    )
     with pytest.raises(InputError) as caught:
         check_finite(said, pd.Series([2, 5]), ("y",), "a.csv")
     assert str(caught.value) == (
@@ -175,10 +177,11 @@ def test_numbers_that_are_not_finite_are_refused_by_row() -> None:
 
 def test_predictions_are_joined_in_order() -> None:
     numbers = [torch.tensor([1.0]), torch.tensor([2.0, 3.0])]
-    parts = [Prediction(of, of + 10, of + 20, of > 1) for of in numbers]
+    parts = [Prediction(of, of + 10, of + 20, of > 1, of + 30) for of in numbers]
     whole = joined(parts)
     assert [whole.mean.tolist(), whole.aleatoric.tolist()] == [[[1], [2], [3]], [[21], [22], [23]]]
     assert whole.in_domain.tolist() == [False, True, True]
+    assert whole.interval_factor.tolist() == [31, 32, 33]
 
 
 SALTED = """solvent_1,weight_fraction_1,salt_1,molality_mol_kg_1,salt_2,molality_mol_kg_2,TARGET

@@ -46,7 +46,7 @@ def test_names_become_molecules(tmp_path: Path) -> None:
 def test_ranks_by_what_is_asked(tmp_path: Path, rank: str, expected: float) -> None:
     score = read(tmp_path, f"rank_by: {rank}\n{SMALL}").score()
     one = torch.ones(1)
-    assert score(Prediction(one, 0.16 * one, 0.09 * one, one > 0)).item() == pytest.approx(expected)
+    assert score(Prediction(one, 0.16 * one, 0.09 * one, one > 0, one)).item() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

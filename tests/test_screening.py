@@ -106,6 +106,7 @@ def test_scores_by_hand(score: Score, expected: list[float]) -> None:
         epistemic=torch.tensor([0.16, 0.0]),
         aleatoric=torch.tensor([0.09, 1e-12]),
         in_domain=torch.tensor([True, False]),
+        interval_factor=torch.tensor([1.6, 1.6]),
     )
     assert score(prediction).tolist() == pytest.approx(expected, rel=1e-5)
     assert score(prediction).dtype == torch.float64

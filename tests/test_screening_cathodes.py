@@ -88,11 +88,12 @@ def test_a_pickled_screen_gives_the_same() -> None:
 
 def test_one_objective_is_ranked_by_its_score(tmp_path: Path) -> None:
     class First:
-        target, interval_factor = NAMES[0], 2.0
+        target = NAMES[0]
 
         def predict(self, batch: object) -> Prediction:
             both = SCREEN.predictor.predict(batch)
-            return Prediction(both.mean[:, :1], both.epistemic[:, :1], both.aleatoric[:, :1], both.in_domain)
+            parts = (both.mean[:, :1], both.epistemic[:, :1], both.aleatoric[:, :1])
+            return Prediction(*parts, both.in_domain, both.interval_factor)
 
     screen = replace(SCREEN, predictor=First(), objectives=NAMES[:1], shards=tmp_path)
     standing = last(run(screen, in_process))

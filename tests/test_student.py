@@ -38,7 +38,7 @@ def test_the_prediction_is_what_the_heads_say(predictor: StudentPredictor) -> No
     torch.testing.assert_close(said.epistemic, 2.0 * (network.scale**2 * doubt.exp()) ** 0.8)
     torch.testing.assert_close(said.aleatoric, 3.0 * (network.scale**2 * noise.exp()) ** 0.8)
     assert torch.equal(said.in_domain, network.domain.holds(BATCH))
-    assert predictor.interval_factor == 1.7
+    torch.testing.assert_close(said.interval_factor, torch.full((len(BATCH),), 1.7))
     assert predictor.target == network.target
 
 

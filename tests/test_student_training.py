@@ -115,7 +115,8 @@ class Told:
         return self
 
     def predict(self, batch: MixtureBatch) -> Prediction:
-        return Prediction(self.mean, self.epistemic, self.aleatoric, torch.ones(len(batch), dtype=torch.bool))
+        one = torch.ones(len(batch))
+        return Prediction(self.mean, self.epistemic, self.aleatoric, one > 0, one)
 
 
 def test_errors_are_counted_by_hand() -> None:

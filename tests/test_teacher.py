@@ -23,7 +23,7 @@ BATCH = MixtureBatch(
 
 @given(st.integers(1, 200), st.integers(0, 2**31 - 1))
 def test_each_mixture_holds_the_solvents_of_a_measured_one(number: int, seed: int) -> None:
-    made = nearby_mixtures(BATCH, number, seed)
+    made, _ = nearby_mixtures(BATCH, number, seed)
     assert len(made) == number
     sets = {frozenset(zip(s, (w > 0 for w in weights), strict=True)) for s, weights in _lists(BATCH)}
     assert {frozenset(zip(s, (w > 0 for w in weights), strict=True)) for s, weights in _lists(made)} <= sets
@@ -39,7 +39,7 @@ def _lists(batch: MixtureBatch) -> zip[tuple[list[int], list[float]]]:
 
 
 def test_what_changes_and_how_often() -> None:
-    made = nearby_mixtures(BATCH, 20_000, seed=0)
+    made, _ = nearby_mixtures(BATCH, 20_000, seed=0)
     salt, molality = made.salts[:, 0], made.molality[:, 0]
     known = set(BATCH.molality[:, 0].tolist())
     moved = torch.tensor([one not in known for one in molality.tolist()])
@@ -55,7 +55,7 @@ def test_what_changes_and_how_often() -> None:
 
 
 def test_half_of_the_fractions_are_drawn_uniformly_from_the_simplex() -> None:
-    made = nearby_mixtures(BATCH, 20_000, seed=0)
+    made, _ = nearby_mixtures(BATCH, 20_000, seed=0)
     first = made.weights[made.solvents[:, 0] == 6][:, 0]
     drawn = first[(first - 0.1).abs() > 1e-9]
     assert abs(len(drawn) / len(first) - 0.5) < 0.03
@@ -64,12 +64,24 @@ def test_half_of_the_fractions_are_drawn_uniformly_from_the_simplex() -> None:
 
 
 def test_a_seed_gives_the_same_mixtures() -> None:
-    assert_equal(nearby_mixtures(BATCH, 50, seed=1), nearby_mixtures(BATCH, 50, seed=1))
-    assert not torch.equal(nearby_mixtures(BATCH, 50, 1).molality, nearby_mixtures(BATCH, 50, 2).molality)
+    (one, of), (same, same_of), (other, _) = (nearby_mixtures(BATCH, 50, seed) for seed in (1, 1, 2))
+    assert_equal(one, same)
+    assert torch.equal(of, same_of)
+    assert not torch.equal(one.molality, other.molality)
+
+
+def test_each_mixture_has_nothing_but_of_the_two_rows_it_is_made_of() -> None:
+    made, of = nearby_mixtures(BATCH, 500, seed=0)
+    one, other = of.T
+    assert torch.equal(made.solvents, BATCH.solvents[one])
+    assert ((made.salts == BATCH.salts[one]) | (made.salts == BATCH.salts[other])).all()
+    swapped = made.temperature_K != BATCH.temperature_K[one]
+    assert torch.equal(made.temperature_K[swapped], BATCH.temperature_K[other][swapped])
 
 
 def test_none_are_made_if_none_are_asked_for() -> None:
-    assert len(nearby_mixtures(BATCH, 0, seed=0)) == 0
+    made, of = nearby_mixtures(BATCH, 0, seed=0)
+    assert len(made) == len(of) == 0
 
 
 def _features() -> torch.Tensor:
@@ -84,7 +96,7 @@ def test_a_measured_mixture_gets_what_was_measured() -> None:
 
 
 def test_a_label_depends_on_solvents_fractions_salt_and_conditions() -> None:
-    near = nearby_mixtures(BATCH, 500, seed=1)
+    near, _ = nearby_mixtures(BATCH, 500, seed=1)
     features = _features()
     shares = torch.zeros(500, 11, dtype=torch.float64).scatter_add_(1, near.solvents, near.fractions())
     law = shares @ features[:, 0].double() - features[near.salts[:, 0], 1]
@@ -95,7 +107,7 @@ def test_a_label_depends_on_solvents_fractions_salt_and_conditions() -> None:
 
 
 def test_a_seed_gives_the_same_labels_and_another_gives_others() -> None:
-    near = nearby_mixtures(BATCH, 50, seed=1)
+    near, _ = nearby_mixtures(BATCH, 50, seed=1)
     one, two, other = (
         Teacher.fit(_features(), near[:30], near.molality[:30, 0], seed).label(near[30:])
         for seed in (0, 0, 1)

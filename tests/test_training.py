@@ -47,7 +47,7 @@ def _error(members: Members, rows: Tensor) -> Tensor:
 
 def test_a_function_is_learnt_by_every_member() -> None:
     before = _networks()
-    after = train(before, _forward, Y, TRAINS, UNHEARD, SETTINGS, seed=0)
+    after = train(before, _forward, Y, TRAINS, ~TRAINS, UNHEARD, SETTINGS, seed=0)
     assert (_error(after, torch.arange(80)) < 0.1).all()
     assert (_error(before, torch.arange(80)) > 0.3).all()
 
@@ -55,7 +55,7 @@ def test_a_function_is_learnt_by_every_member() -> None:
 def test_the_starting_weights_are_left_alone() -> None:
     before = _networks()
     state = {name: tensor.clone() for name, tensor in before.state().items()}
-    train(before, _forward, Y, TRAINS, UNHEARD, replace(SETTINGS, epochs=3), seed=0)
+    train(before, _forward, Y, TRAINS, ~TRAINS, UNHEARD, replace(SETTINGS, epochs=3), seed=0)
     assert all(torch.equal(tensor, state[name]) for name, tensor in before.state().items())
 
 
@@ -63,7 +63,7 @@ def test_a_seed_gives_the_same_weights() -> None:
     taught = torch.zeros(2, 40)
     short = replace(SETTINGS, epochs=3)
     one, two, other = (
-        train(_networks(), _forward, Y, TRAINS, taught, short, seed).state() for seed in (3, 3, 4)
+        train(_networks(), _forward, Y, TRAINS, ~TRAINS, taught, short, seed).state() for seed in (3, 3, 4)
     )
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert not all(torch.equal(one[name], other[name]) for name in one)
@@ -74,7 +74,9 @@ def test_what_a_member_holds_out_does_not_teach_it() -> None:
     moved = Y.clone()
     moved[:16] += 100
     short = replace(SETTINGS, epochs=1)
-    one, two = (train(_networks(), _forward, y, TRAINS, UNHEARD, short, seed=0).state() for y in (Y, moved))
+    one, two = (
+        train(_networks(), _forward, y, TRAINS, ~TRAINS, UNHEARD, short, seed=0).state() for y in (Y, moved)
+    )
     assert all(torch.equal(one[name][0], two[name][0]) for name in one)
     assert not any(torch.equal(one[name][1], two[name][1]) for name in one)
 
@@ -91,7 +93,7 @@ def test_the_epoch_with_the_least_error_on_held_out_rows_is_kept() -> None:
             seen.append((mean - target).abs()[:, :16].mean(1).detach())
         return mean, variance
 
-    kept = train(_networks(), watched, target, trains, UNHEARD, SETTINGS, seed=0)
+    kept = train(_networks(), watched, target, trains, ~trains, UNHEARD, SETTINGS, seed=0)
     held_out = (kept.each("forward", X[:16])[0] - target[:16]).abs().mean(1)
     errors = torch.stack(seen)
     torch.testing.assert_close(held_out, errors.amin(0))
@@ -100,7 +102,7 @@ def test_the_epoch_with_the_least_error_on_held_out_rows_is_kept() -> None:
 
 def test_a_member_that_holds_out_nothing_trains_to_the_end() -> None:
     everything = torch.ones(2, 80, dtype=torch.bool)
-    after = train(_networks(), _forward, Y, everything, UNHEARD, SETTINGS, seed=0)
+    after = train(_networks(), _forward, Y, everything, ~everything, UNHEARD, SETTINGS, seed=0)
     assert (_error(after, torch.arange(80)) < 0.1).all()
 
 
@@ -109,21 +111,56 @@ def test_taught_mixtures_teach() -> None:
     trains[:, X.sum(1).topk(20).indices] = True  # all that is measured stands in one corner
     taught = (TAUGHT_X[:, 0] - 0.5 * TAUGHT_X[:, 1]).expand(2, -1)
     heard, unheard = (
-        train(_networks(), _forward, Y, trains, taught, replace(SETTINGS, teacher_weight=weight), seed=0)
+        train(
+            _networks(),
+            _forward,
+            Y,
+            trains,
+            ~trains,
+            taught,
+            replace(SETTINGS, teacher_weight=weight),
+            seed=0,
+        )
         for weight in (1.0, 0.0)
     )
     assert (_error(heard, torch.arange(80)) < 0.8 * _error(unheard, torch.arange(80))).all()
 
 
+def test_a_member_is_not_taught_what_is_nan_for_it() -> None:
+    taught = (TAUGHT_X[:, 0] - 0.5 * TAUGHT_X[:, 1]).repeat(2, 1)
+    other = taught.clone()
+    other[:, :20] += 100
+    taught[0, :20] = other[0, :20] = torch.nan
+    heard = replace(SETTINGS, epochs=3, teacher_weight=1.0)
+    one, two = (
+        train(_networks(), _forward, Y, TRAINS, ~TRAINS, labels, heard, seed=0).state()
+        for labels in (taught, other)
+    )
+    assert all(torch.equal(one[name][0], two[name][0]) for name in one)
+    assert not any(torch.equal(one[name][1], two[name][1]) for name in one)
+
+
+def test_what_no_member_is_watched_on_does_not_choose_the_epoch() -> None:
+    validates = ~TRAINS
+    validates[:, :8] = False
+    moved = Y.clone()
+    moved[:8] += 100  # member 0 neither trains on these nor is watched on them
+    one, two = (
+        train(_networks(), _forward, y, TRAINS, validates, UNHEARD, SETTINGS, seed=0).state()
+        for y in (Y, moved)
+    )
+    assert all(torch.equal(one[name][0], two[name][0]) for name in one)
+
+
 def test_nothing_need_be_taught() -> None:
     short = replace(SETTINGS, epochs=3, teacher_weight=1.0)
-    trained = train(_networks(), _forward, Y, TRAINS, torch.empty(2, 0), short, seed=0)
+    trained = train(_networks(), _forward, Y, TRAINS, ~TRAINS, torch.empty(2, 0), short, seed=0)
     assert all(tensor.isfinite().all() for tensor in trained.parameters.values())
 
 
 def test_ten_steps_are_enough() -> None:
     ten = replace(SETTINGS, epochs=2)  # of five steps
-    trained = train(_networks(), _forward, Y, TRAINS, UNHEARD, ten, seed=0)
+    trained = train(_networks(), _forward, Y, TRAINS, ~TRAINS, UNHEARD, ten, seed=0)
     assert all(tensor.isfinite().all() for tensor in trained.parameters.values())
 
 
@@ -134,6 +171,7 @@ def test_progress_is_told_of_every_epoch() -> None:
         _forward,
         Y,
         TRAINS,
+        ~TRAINS,
         UNHEARD,
         replace(SETTINGS, epochs=3),
         0,
@@ -147,7 +185,14 @@ def test_fewer_rows_than_a_batch_still_teach() -> None:
     trains[:, :2] = False
     before = _networks()
     after = train(
-        before, _forward, Y[:10], trains, UNHEARD, replace(SETTINGS, batch_size=64, epochs=60), seed=0
+        before,
+        _forward,
+        Y[:10],
+        trains,
+        ~trains,
+        UNHEARD,
+        replace(SETTINGS, batch_size=64, epochs=60),
+        seed=0,
     )
     assert (_error(after, torch.arange(10)) < 0.5 * _error(before, torch.arange(10))).all()
 
