@@ -68,8 +68,9 @@ def predict_to_file(
     Raises:
         InputError: If the model, the file or the place of the predictions cannot be used; nothing is written.
     """
+    check_suffix(out)
     bad_file = _bad_file(out)
-    check_out(out, [out, bad_file] if skip_bad else [out])
+    check_all_free([out, bad_file] if skip_bad else [out])
     table = read_text(candidates, skip_bad)
     asked = choose_row_model(model)
     check_names(table, written_columns(asked))
@@ -172,20 +173,24 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
     table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
 
 
-def check_out(out: Path, files: Sequence[Path]) -> None:
-    """Check that a table can be written.
-
-    Args:
-        out: The table.
-        files: All that is written, the table too.
+def check_suffix(out: Path) -> None:
+    """Check that a table is to be written as CSV or Parquet.
 
     Raises:
-        InputError: If its suffix is of no table, or something stands where a file would.
+        InputError: If not.
     """
     if out.suffix not in (".csv", ".parquet"):
         wrong = f'the suffix "{out.suffix}" came; .csv or .parquet was expected'
         stem = out.stem.strip(".") or "predicted"  # "." and "/" have none
         raise InputError(Problem(str(out), wrong, f"Write it as {stem}.csv."))
+
+
+def check_all_free(files: Sequence[Path]) -> None:
+    """Check that files can be written, and that none stands there.
+
+    Raises:
+        InputError: With each that cannot.
+    """
     for file in files:
         check_place(file, "Give another --out.")
     problems = [

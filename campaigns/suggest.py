@@ -1,4 +1,4 @@
-"""What to measure so that a model is aligned with a laboratory: a file of candidates in, a few of them out."""
+"""What to measure to align a model with a laboratory: a file of candidates in, a few of them out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 
 from campaigns.align import alignable
-from campaigns.predict import check_names, check_out, write_predictions
+from campaigns.predict import check_all_free, check_names, check_suffix, write_predictions
 from campaigns.row_models import MixtureRows, check_finite, check_salts, written_columns
 from surrogates.aligned_model import compare
 from surrogates.errors import InputError, Problem
@@ -53,7 +53,8 @@ def suggest_to_file(
     Raises:
         InputError: If the model, the file or the place cannot be used; nothing is written.
     """
-    check_out(out, [out])
+    check_suffix(out)
+    check_all_free([out])
     table = read_text(candidates)
     card, fitted = alignable(model)
     asked = MixtureRows(fitted, {})

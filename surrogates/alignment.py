@@ -189,9 +189,10 @@ class Choice:
 def align(rows: Compared, laboratories: Laboratories, source: str = "the measurements") -> Choice:
     """Choose the family that predicts each row best from the others, and teach it all rows.
 
-    To the log density that decides comes the log of how often unseen papers needed the family. Of equal families the simpler is taken, and none that has fewer rows than `FEWEST`. Rows that are too far
-    from the model, for how far the others are, are set aside first: they widen the intervals and do not move
-    the mean.
+    To the log density that decides comes the log of how often unseen papers needed the family. Of equal
+    families the simpler is taken, and none that has fewer rows than `FEWEST`. Rows that are too far from the
+    model, for how far the others are, are set aside first: they widen the intervals, and move the mean only
+    by what they tell of the variance factor.
 
     Args:
         rows: The laboratory's, at least 2.
@@ -219,7 +220,12 @@ def kept_rows(rows: Compared, prior: Prior) -> Tensor:
     """Return which rows are not set aside, `n`, bool.
 
     The row that is furthest from the model, for how far the others are, is set aside if a row so far is too
-    improbable, Student-t with the variance factor of the others, measuring scaled too; then the next. A quarter of the rows at most, and never so that fewer than two are left.
+    improbable; then the next. A quarter of the rows at most, and never so that fewer than two are left. Rows
+    count as independent and the factor multiplies all of their variance, which makes it a Student-t.
+
+    Args:
+        rows: `n`, measured.
+        prior: Of the family that can be furthest from the model.
     """
     numbers = prior.numbers()
     shape, rate = float(numbers[8]) + 1, float(numbers[8])

@@ -11,10 +11,9 @@ from surrogates.laboratories import REPEATABILITY, Compared, Laboratories, covar
 def telling_rows(rows: Compared, laboratories: Laboratories, count: int, weight: Tensor) -> Tensor:
     """Return rows whose measurement leaves the least to be known of the correction, the first one first.
 
-    Greedy: each takes the most from the sum of the posterior variances of the correction over all rows, of the
-    family that has most to learn, which is expected beforehand. The variance of a Gaussian does not depend on
-    what is measured; a new row is a rank-one update of the covariance. Time and memory grow with the square
-    of `n`.
+    Greedy: each takes the most from the sum of the posterior variances of the correction over all rows, in
+    the family that has most to learn. The variance of a Gaussian does not depend on what is measured, and a
+    new row is a rank-one update of the covariance. Time and memory grow with the square of `n`.
 
     Args:
         rows: `n`, not measured.

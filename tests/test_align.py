@@ -94,7 +94,11 @@ def test_a_factor_is_found_told_and_written(
     told = {line.split()[0]: line.split()[1] for line in lines[2:6]}
     assert told == {found.family: f"{found.score:.2f}" for found in about.candidates}
     assert lines[-4].startswith(f"Chosen: {about.family}, a factor")
-    assert " it foretells each row from the others best, by " in lines[-4]
+    assert lines[-4].endswith(
+        " nats in how it foretells each row from the others and how many papers needed it."
+    )
+    papers = {line.split()[0]: line.split()[-1] for line in lines[2:6]}
+    assert papers == {"none": "9%", "factor": "2%", "slope": "9%", "residual": "81%"}
     assert lines[-3:] == [
         f"Your laboratory reads {mean:.2f} ({low:.2f} to {high:.2f}) of the model, over its rows.",
         f"What was expected: {default_laboratories().source}.",
@@ -127,7 +131,7 @@ def test_other_commands_take_the_aligned_model(model: str, monkeypatch: pytest.M
         assert activelearn(monkeypatch, *words) == 0
     one, other = (pd.read_csv(f"map-{name}/landscape.csv") for name in (model, "mine"))
     ratio = other["conductivity_mS_cm"] / one["conductivity_mS_cm"]
-    assert ratio.between(0.8, 0.97).all()  # it tends back to 1 far from the rows
+    assert ratio.between(0.8, 0.99).all()  # it tends back to 1 far from the rows
     between = ratio[one["mole_fraction_1"].eq(0.5) & one["mole_fraction_2"].eq(0.5)]
     np.testing.assert_allclose(between, 0.85, rtol=0.02)
 

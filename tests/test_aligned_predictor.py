@@ -43,7 +43,8 @@ def aligned(family: Family, encoder: str = "diffmix", given: int = 6) -> tuple[A
     some = data.take(torch.arange(0, given * 7, 7))
     some = replace(some, target=some.target - 0.1)
     used = torch.arange(given) != 2
-    alignment = Alignment(family, default_laboratories().priors[family], compare(fitted, some.table, some.batch, some.target), used)
+    rows = compare(fitted, some.table, some.batch, some.target)
+    alignment = Alignment(family, default_laboratories().priors[family], rows, used)
     return AlignedModel(fitted, alignment), data
 
 

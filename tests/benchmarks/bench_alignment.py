@@ -3,9 +3,9 @@
     python -m tests.benchmarks.bench_alignment results/model/held_out.csv
 
 `held_out.csv` is what `activelearn train diffmix-calisol` writes beside its model: what ensembles that had
-not seen a paper said of its rows. Each paper stands for a laboratory in turn. A few of its rows are given, drawn
-at random or chosen of 300 drawn ones by `telling_rows`; the model is aligned with them, and the others test.
-What is expected of laboratories is estimated from the other papers. Rows that are known to hold another
+not seen a paper said of its rows. Each paper stands for a laboratory in turn. A few of its rows are given,
+drawn at random or chosen of 300 drawn ones by `telling_rows`; the model is aligned with them, and the others
+test. What is expected of laboratories is estimated from the other papers. Rows that are known to hold another
 conductivity than was measured are left out. The method was chosen looking at all papers: the figures are
 slightly kind. First comes what all papers say, the numbers of `default_laboratories`.
 """
@@ -109,9 +109,8 @@ def mS_cm(log10: Tensor, error: Tensor) -> float:
 def summary(found: pd.DataFrame, name: str) -> Table:
     """Return the table of some papers: a paper's error is the mean of its draws."""
     families = ("none", "factor", "slope", "residual")
-    table = Table(
-        "given", "rows", "papers", *RATIOS, "coverage", *families, title=f"Error of the rest, after / before: {name}"
-    )
+    title = f"Error of the rest, after / before: {name}"
+    table = Table("given", "rows", "papers", *RATIOS, "coverage", *families, title=title)
     for (given, how), rows in found.groupby(["given", "rows"]):
         paper = rows.groupby("rank").mean(numeric_only=True)
         ratios: list[str] = []
@@ -120,7 +119,8 @@ def summary(found: pd.DataFrame, name: str) -> Table:
             ratios += [f"{ratio.median():.2f}", f"{ratio.max():.2f}", f"{(ratio > 1.05).sum()}"]
         share = rows["family"].value_counts(normalize=True)
         chosen = [f"{share.get(family, 0.0):.0%}" for family in families]
-        table.add_row(str(given), str(how), str(len(paper)), *ratios, f"{paper['coverage'].mean():.3f}", *chosen)
+        coverage = f"{paper['coverage'].mean():.3f}"
+        table.add_row(str(given), str(how), str(len(paper)), *ratios, coverage, *chosen)
     return table
 
 
