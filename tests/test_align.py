@@ -16,7 +16,8 @@ from campaigns import cli
 from campaigns.predict import predict_to_file
 from surrogates.aligned_model import AlignedModel
 from surrogates.checkpoints import load_card, load_model
-from surrogates.laboratories import default_laboratories
+from surrogates.errors import InputError
+from surrogates.laboratories import FAMILIES, default_laboratories
 from surrogates.model_directories import CARD, model_hash
 from tests.saved_models import saved_ensemble, saved_law_model, saved_student
 from tests.synthetic_gps import small_gp
@@ -179,10 +180,27 @@ def test_laboratories_of_the_card_are_what_is_expected(model: str, monkeypatch: 
     }
     path.write_text(json.dumps(content))
     assert card.laboratories is None
+    without_odds = load_card(Path(model)).laboratories
+    assert without_odds is not None
+    assert without_odds.odds == dict.fromkeys(FAMILIES, 0.25)
     assert activelearn(monkeypatch, "align", model, *ALIGN) == 0
     alignment = load_card(Path("mine")).alignment
     assert alignment is not None
     assert alignment.laboratories == "7 papers that the model had not seen"
+
+
+def test_an_alignment_from_before_papers_had_odds_is_refused(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure(model, 0.9)
+    assert activelearn(monkeypatch, "align", model, *ALIGN) == 0
+    path = Path("mine", CARD)
+    content = json.loads(path.read_text())
+    for candidate in content["alignment"]["candidates"]:
+        del candidate["odds"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"alignment\.candidates\.0\.odds: Field required"):
+        load_model(Path("mine"))
 
 
 def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> str:
