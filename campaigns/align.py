@@ -17,7 +17,7 @@ from campaigns.screen import model_directory
 from surrogates.aligned_model import AlignedModel, FittedModel, compare
 from surrogates.alignment import FEWEST, Choice, align
 from surrogates.alignment_card import AlignmentCard
-from surrogates.checkpoints import load_card, load_model, save_model
+from surrogates.checkpoints import ModelCard, load_card, load_model, save_model
 from surrogates.errors import InputError, Problem
 from surrogates.gp import MixtureGP
 from surrogates.laboratories import Laboratories, default_laboratories
@@ -69,6 +69,25 @@ def align_to_directory(
         InputError: If the model, the measurements or the directory cannot be used; nothing is written.
     """
     check_free(out)
+    card, fitted = alignable(model)
+    data = measured_mixtures(read_text(measured), fitted.target, columns, units)
+    check_salts(fitted, data.batch, data.rows, data.source)
+    for line in data.report:
+        console.print(line, markup=False, soft_wrap=True)
+    check_finite(fitted.bind(data.table).predict(data.batch), data.rows["row"], (fitted.target,), data.source)
+    laboratories = card.laboratories or default_laboratories()
+    choice = align(compare(fitted, data.table, data.batch, data.target), laboratories, data.source)
+    about = _about(choice, laboratories, data, model_hash(model_directory(model)))
+    save_model(AlignedModel(fitted, choice.alignment), card.model_copy(update={"alignment": about}), out)
+    return Aligned(choice, laboratories, about, tuple(unknown(fitted, data)))
+
+
+def alignable(model: str) -> tuple[ModelCard, FittedModel]:
+    """Return the card and the ensemble of a model that can be aligned.
+
+    Raises:
+        InputError: If it cannot be loaded, is no ensemble, or predicts what is no logarithm.
+    """
     directory = model_directory(model)
     card, fitted = load_card(directory), load_model(directory)
     if not isinstance(fitted, FittedModel):
@@ -76,16 +95,7 @@ def align_to_directory(
     if not fitted.target.startswith(_LOG):
         wrong = f"the model predicts {fitted.target}; only a logarithm can be corrected by a factor"
         raise InputError(Problem(model, wrong, f"Train a model with a target that begins with {_LOG}."))
-    data = measured_mixtures(read_text(measured), fitted.target, columns, units)
-    check_salts(fitted, data.batch, data.rows, data.source)
-    for line in data.report:
-        console.print(line, markup=False, soft_wrap=True)
-    check_finite(fitted.bind(data.table).predict(data.batch), data.rows["row"], (fitted.target,), data.source)
-    laboratories = card.laboratories or default_laboratories()
-    choice = align(compare(fitted, data), laboratories, data.source)
-    about = _about(choice, laboratories, data, model_hash(directory))
-    save_model(AlignedModel(fitted, choice.alignment), card.model_copy(update={"alignment": about}), out)
-    return Aligned(choice, laboratories, about, tuple(unknown(fitted, data)))
+    return card, fitted
 
 
 def _not_an_ensemble(model: MixtureGP | Student | AlignedModel) -> tuple[str, str]:
@@ -120,13 +130,14 @@ def print_aligned(found: Aligned, console: Console) -> None:
     table = Table(box=SIMPLE_HEAD, padding=(0, 2, 0, 0), show_edge=False)
     table.add_column("correction")
     table.add_column("log density of each row, foretold from the others, nats", justify="right")
+    table.add_column("unseen papers that needed it", justify="right")
     for candidate in found.choice.candidates:
         score = (
             f"{candidate.score:.2f}"
             if candidate.score is not None
             else f"needs {FEWEST[candidate.family]} rows"
         )
-        table.add_row(candidate.family, score)
+        table.add_row(candidate.family, score, f"{candidate.odds:.0%}")
     console.print(table)
     lines = [found.choice.why()]
     if card.family != "none":

@@ -195,6 +195,33 @@ def align(
 
 
 @app.command()
+def suggest(
+    model: Annotated[
+        str, typer.Argument(help="Directory of a model of electrolytes, or the name of one that ships.")
+    ],
+    candidates: Annotated[Path, typer.Argument(help="CSV or Parquet, a row for what could be measured.")],
+    column: ColumnOption,
+    unit: UnitOption,
+    count: Annotated[int, typer.Option(min=1, help="How many to choose.")] = 5,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="A new CSV or Parquet file; by default in results/, as CSV."),
+    ] = None,
+) -> None:
+    """Choose what to measure so that `align` learns the most: rows of a file, the most telling first."""
+    from rich.console import Console
+
+    from campaigns.predict import pairs
+    from campaigns.suggest import suggest_to_file
+
+    out = out or Path("results") / f"{candidates.stem}-suggested.csv"
+    columns, units = pairs("--column", column, "temperature_K=T"), pairs("--unit", unit, "temperature_K=degC")
+    console = Console(stderr=True, highlight=False)
+    chosen, of = suggest_to_file(model, candidates, count, out, columns, units, console)
+    typer.echo(f"{chosen:,} of {of:,} candidates chosen, the most telling first: {out}")
+
+
+@app.command()
 def landscape(
     config: Annotated[
         str, typer.Argument(help="A YAML file, or the name of a job that ships.")

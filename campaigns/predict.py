@@ -68,21 +68,38 @@ def predict_to_file(
     Raises:
         InputError: If the model, the file or the place of the predictions cannot be used; nothing is written.
     """
-    _check_suffix(out)
-    bad_file = out.with_name(f"{out.stem}.bad.csv")
-    _check_free([out, bad_file] if skip_bad else [out])
+    check_suffix(out)
+    bad_file = _bad_file(out)
+    check_all_free([out, bad_file] if skip_bad else [out])
     table = read_text(candidates, skip_bad)
     asked = choose_row_model(model)
-    _check_names(table, written_columns(asked))
+    check_names(table, written_columns(asked))
     rows, table = read_usable(table, lambda part: asked.read(part, False, columns, units), skip_bad)
     for line in rows.report:
         console.print(line, markup=False, soft_wrap=True)
     said = rows.predict().columns(asked.targets)
+    write_predictions(candidates, table, said, out)
+    known = int(said["in_domain"].sum())
+    return Predicted(asked.targets, len(said), known, out, len(table.bad_rows), bad_file)
+
+
+def write_predictions(candidates: Path, table: TextTable, said: pd.DataFrame, out: Path) -> None:
+    """Write a file's own columns, then what was said of its rows; beside it the bad rows if there are any.
+
+    Args:
+        candidates: The file.
+        table: Its rows that are written, in any order.
+        said: A row for each of them.
+        out: `.csv` or `.parquet`, written whole.
+
+    Raises:
+        InputError: If it cannot be written.
+    """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(out) as temporary, ExitStack() as before:  # neither is there if one fails
             if table.bad_rows:
-                write_bad_rows(table, before.enter_context(written_whole(bad_file)))
+                write_bad_rows(table, before.enter_context(written_whole(_bad_file(out))))
             if out.suffix == ".parquet":
                 pq.write_table(_as_parquet(candidates, table, said), temporary)
             else:
@@ -90,8 +107,6 @@ def predict_to_file(
     except OSError as error:
         wrong = f"the predictions cannot be written here: {os.strerror(error.errno or 0)}"
         raise InputError(Problem(str(out), wrong, "Give another --out.")) from None
-    known = int(said["in_domain"].sum())
-    return Predicted(asked.targets, len(said), known, out, len(table.bad_rows), bad_file)
 
 
 def print_predicted(done: Predicted, console: Console) -> None:
@@ -158,14 +173,24 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
     table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
 
 
-def _check_suffix(out: Path) -> None:
+def check_suffix(out: Path) -> None:
+    """Check that a table is to be written as CSV or Parquet.
+
+    Raises:
+        InputError: If not.
+    """
     if out.suffix not in (".csv", ".parquet"):
         wrong = f'the suffix "{out.suffix}" came; .csv or .parquet was expected'
         stem = out.stem.strip(".") or "predicted"  # "." and "/" have none
         raise InputError(Problem(str(out), wrong, f"Write it as {stem}.csv."))
 
 
-def _check_free(files: Sequence[Path]) -> None:
+def check_all_free(files: Sequence[Path]) -> None:
+    """Check that files can be written, and that none stands there.
+
+    Raises:
+        InputError: With each that cannot.
+    """
     for file in files:
         check_place(file, "Give another --out.")
     problems = [
@@ -177,7 +202,7 @@ def _check_free(files: Sequence[Path]) -> None:
         raise InputError(problems)
 
 
-def _check_names(table: TextTable, ours: Collection[str]) -> None:
+def check_names(table: TextTable, ours: Collection[str]) -> None:
     """Refuse a file with a column that the predictions bring.
 
     Raises:
@@ -190,6 +215,10 @@ def _check_names(table: TextTable, ours: Collection[str]) -> None:
     ]
     if problems:
         raise InputError(problems)
+
+
+def _bad_file(out: Path) -> Path:
+    return out.with_name(f"{out.stem}.bad.csv")
 
 
 def _as_parquet(candidates: Path, table: TextTable, said: pd.DataFrame) -> pa.Table:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 import torch
+from torch import Tensor
 
 from surrogates.aligned_predictor import AlignedPredictor, Places, compared
 from surrogates.alignment import Alignment
+from surrogates.batches import MixtureBatch
 from surrogates.domain import Domain
 from surrogates.ensemble import MixtureEnsemble
 from surrogates.features import MoleculeFeatures
@@ -64,13 +66,21 @@ def places_of(model: FittedModel, table: MoleculeTable) -> Places:
     return Places(*(part / domain.threshold for part in scaled))
 
 
-def compare(model: FittedModel, data: MixtureData) -> Compared:
-    """Return what a model says of measured mixtures, and how far they are from it."""
-    base = model.bind(data.table)
-    said = base.predict(data.batch.to(torch.float32))
+def compare(
+    model: FittedModel, table: MoleculeTable, batch: MixtureBatch, measured: Tensor | None = None
+) -> Compared:
+    """Return what a model says of mixtures, and how far they are from it if they were measured.
+
+    Args:
+        model: The model.
+        table: The components that `batch` points into.
+        batch: `n` mixtures.
+        measured: `n`, of the model's target.
+    """
+    base = model.bind(table)
+    said = base.predict(batch.to(torch.float32))
     mean, epistemic, aleatoric = (part.double() for part in (said.mean, said.epistemic, said.aleatoric))
-    places = places_of(model, data.table)
-    return compared(base, places, data.batch, mean, epistemic, aleatoric, data.target)
+    return compared(base, places_of(model, table), batch, mean, epistemic, aleatoric, measured)
 
 
 def unseen_laboratories(model: FittedModel, data: MixtureData, held_out: pd.DataFrame) -> list[Compared]:

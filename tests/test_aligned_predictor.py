@@ -43,7 +43,8 @@ def aligned(family: Family, encoder: str = "diffmix", given: int = 6) -> tuple[A
     some = data.take(torch.arange(0, given * 7, 7))
     some = replace(some, target=some.target - 0.1)
     used = torch.arange(given) != 2
-    alignment = Alignment(family, default_laboratories().priors[family], compare(fitted, some), used)
+    rows = compare(fitted, some.table, some.batch, some.target)
+    alignment = Alignment(family, default_laboratories().priors[family], rows, used)
     return AlignedModel(fitted, alignment), data
 
 
@@ -52,12 +53,12 @@ def aligned(family: Family, encoder: str = "diffmix", given: int = 6) -> tuple[A
 def test_mean_and_variances_are_those_of_the_correction(family: Family, encoder: str) -> None:
     model, data = aligned(family, encoder)
     before, after = (of.bind(data.table).predict(data.batch) for of in (model.model, model))
-    rows = compare(model.model, replace(data, batch=data.batch, target=data.target))
+    rows = compare(model.model, data.table, data.batch)
     shift, unsure = model.alignment.correction(rows)
     torch.testing.assert_close(after.mean.double(), before.mean.double() + shift, rtol=1e-5, atol=1e-5)
     factor, share = model.alignment.variance_factor, model.alignment.prior.scatter**2
     epistemic = factor * share * before.epistemic.double() + unsure
-    aleatoric = factor * (share * before.aleatoric.double() + math.log10(1.03) ** 2)
+    aleatoric = factor * share * before.aleatoric.double() + math.log10(1.03) ** 2
     torch.testing.assert_close(after.epistemic.double(), epistemic, rtol=1e-4, atol=1e-7)
     torch.testing.assert_close(after.aleatoric.double(), aleatoric, rtol=1e-4, atol=1e-7)
     assert torch.equal(after.in_domain, before.in_domain)
