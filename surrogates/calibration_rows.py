@@ -1,8 +1,8 @@
 """Who learns from which rows: an ensemble from all, its judges not from those that calibrate it.
 
-There are two judges. One leaves out rows near the training data, the other rows far from it, so that each
-keeps most of what the ensemble has. Intervals of rows of one kind alone came out too wide for the other kind
-or far too narrow.
+There are two judges. One leaves out rows near the training data, the other rows far from it (or other near
+ones, if there are none), so that each keeps most of what the ensemble has. By rows of one kind alone,
+intervals came out too wide for the other kind or far too narrow.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from surrogates.splits import holdouts, solvent_splits
 JUDGES = 2
 FEWEST_PAPERS = 10
 """Below which papers do not stand for laboratories."""
-_NEAR = 0.07
-"""Of single rows, and again of mixtures."""
+_NEAR, _NEAR_OF_FEW, _FEW = 0.07, 0.12, 20
+"""Of single rows, and again of mixtures; the second of few rows, as far as that many ask for it."""
 _SOLVENTS = 0.12
 """Of rows, those that hold some solvents."""
 _PAPERS = 0.1
@@ -52,7 +52,8 @@ def parts_of(data: MixtureData, members: int, holdout: float, seed: int) -> Part
         holdout: Share of the mixtures that each network holds out to be watched on, its own draw.
         seed: Of the draw.
     """
-    calibrates = torch.stack([_near(data, seed), _far(data, seed)])
+    far = _far(data, seed)
+    calibrates = torch.stack([_near(data, seed), far if far.any() else _near(data, seed + 1)])
     trains = holdouts(_mixtures(data), (1 + JUDGES) * members, holdout, seed)
     validates = ~trains
     hidden = torch.cat([torch.zeros(1, len(data), dtype=torch.bool), calibrates])
@@ -74,8 +75,9 @@ def laboratories(data: MixtureData) -> Tensor:
 
 def _near(data: MixtureData, seed: int) -> Tensor:
     """Return single rows, whose mixtures may be known, and mixtures."""
+    share = min(max(_NEAR, _FEW / len(data)), _NEAR_OF_FEW)
     single, mixture = (
-        ~holdouts(groups, 1, _NEAR, seed)[0] for groups in (torch.arange(len(data)), _mixtures(data))
+        ~holdouts(groups, 1, share, seed)[0] for groups in (torch.arange(len(data)), _mixtures(data))
     )
     return single | mixture
 

@@ -89,8 +89,6 @@ class JudgedEnsemble(Generic[ModelT]):
         """
         found = []
         for judge, hidden in zip(self.judges, self.calibrates, strict=True):
-            if not hidden.any():
-                continue
             rows, batch = (~hidden).nonzero()[:, 0], self.data.batch[hidden]
             said = stands_on(judge, rows).bind(self.data.table).predict(batch)
             zone = judge.domain.bind(self.data.table, judge.features).zones(batch)

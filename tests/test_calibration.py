@@ -18,6 +18,7 @@ from surrogates.calibration import (
     fit_calibration,
     observed_shares,
     scores,
+    zone_factors,
 )
 from surrogates.prediction import Calibration
 
@@ -243,3 +244,56 @@ def test_recalibrated_intervals_hold_nine_in_ten_new_rows() -> None:
         std = (parts[0] + parts[1]).sqrt().numpy()
         covered.append(scores(error[200:], np.zeros(200), std[200:], got.interval_factor).coverage_90)
     assert np.mean(covered) == pytest.approx(0.9, abs=0.01)
+
+
+def test_each_zone_gets_the_factor_of_its_own_rows() -> None:
+    z = np.concatenate([np.linspace(0, 1, 50), np.linspace(0, 2, 30), np.linspace(0, 4, 20)])
+    zone = np.repeat(np.array([0, 1, 2], dtype=np.int8), [50, 30, 20])
+    expected = tuple(conformal_factor(z[zone == one]) for one in (0, 1, 2))
+    assert zone_factors(z, zone) == expected
+    shuffled = np.random.default_rng(0).permutation(100)
+    assert zone_factors(z[shuffled], zone[shuffled]) == expected
+
+
+@pytest.mark.parametrize(
+    ("sizes", "highest", "pools"),
+    [
+        ((50, 30, 20), (2, 1, 4), ((0, 1), (2,))),  # the nearer zone has more than the next one
+        ((50, 30, 20), (3, 2, 1), ((0, 1, 2),)),
+        ((50, 9, 20), (1, 2, 4), ((0, 1), (2,))),  # too few rows
+        ((0, 30, 20), (1, 2, 4), ((0, 1), (2,))),
+        ((50, 30, 0), (1, 2, 4), ((0,), (1, 2))),
+        ((4, 4, 4), (1, 2, 4), ((0, 1, 2),)),
+    ],
+)
+def test_zones_out_of_order_or_with_few_rows_are_pooled(
+    sizes: tuple[int, ...], highest: tuple[float, ...], pools: tuple[tuple[int, ...], ...]
+) -> None:
+    z = np.concatenate([np.linspace(0, top, size) for top, size in zip(highest, sizes, strict=True)])
+    zone = np.repeat(np.array([0, 1, 2], dtype=np.int8), sizes)
+    expected = [conformal_factor(z[np.isin(zone, pool)]) for pool in pools for _ in pool]
+    assert zone_factors(z, zone) == tuple(expected)
+
+
+@given(st.integers(0, 2**31 - 1), st.integers(10, 200))
+def test_farther_zones_never_have_less(seed: int, n: int) -> None:
+    draw = np.random.default_rng(seed)
+    factors = zone_factors(np.abs(draw.standard_t(3, n)), draw.integers(0, 3, n).astype(np.int8))
+    assert len(factors) == 3
+    assert factors == tuple(sorted(factors))
+
+
+def test_a_calibration_with_zones_covers_each_of_them() -> None:
+    draw = np.random.default_rng(0)
+    zone = draw.integers(0, 3, 4000).astype(np.int8)
+    error = draw.standard_normal(4000) * np.array([0.5, 1.0, 3.0])[zone]
+    one = np.ones(4000)
+    got = fit_calibration(error[:2000], 0 * one[:2000], one[:2000], one[:2000], zone[:2000])
+    std = np.sqrt(got.epistemic_scale + got.aleatoric_scale)
+    factor = got.factors(torch.from_numpy(zone[2000:])).numpy()
+    inside = np.abs(error[2000:]) <= factor * std
+    for part in range(3):
+        assert inside[zone[2000:] == part].mean() == pytest.approx(0.9, abs=0.03)
+    plain = fit_calibration(error[:2000], 0 * one[:2000], one[:2000], one[:2000])
+    assert replace(got, zone_factors=()) == plain
+    assert torch.equal(plain.factors(torch.tensor([0, 2])), torch.full((2,), plain.interval_factor))

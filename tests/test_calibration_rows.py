@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from surrogates.calibration_rows import domain_rows, laboratories, parts_of
-from surrogates.mixture_data import MixtureData
+from surrogates.mixture_data import MixtureData, mixture_rows, tabulate
+from surrogates.molecules import Component
 from tests.synthetic_laws import vft_data
-from tests.synthetic_mixtures import synthetic_data
 
 DATA = vft_data()
 MIXTURE = torch.tensor(DATA.rows["mixture"].to_numpy())
@@ -45,20 +46,41 @@ def test_the_first_judge_misses_rows_of_known_mixtures_and_whole_mixtures() -> N
     assert is_known.any() and not is_known.all()
 
 
-def test_the_second_judge_misses_whole_papers_and_all_rows_with_some_solvents() -> None:
+def of_alkanols(n: int = 80) -> MixtureData:
+    """Return mixtures of neighbours in a row of twenty alcohols, each in a tenth of the rows."""
+    alcohols = [Component.of("C" * length + "O") for length in range(1, 21)]
+    salt = Component.of("F[P-](F)(F)(F)(F)F.[Li+]")
+    pairs = [[alcohols[row % 20], alcohols[(row + 1) % 20]] for row in range(n)]
+    shares = [[0.1 + row / 100, 0.9 - row / 100] for row in range(n)]
+    table, batch = tabulate(pairs, shares, [[salt]] * n, [[1.0]] * n, [298.15] * n)
+    frame = mixture_rows(table, batch, range(2, n + 2), np.zeros(n, dtype=bool))
+    return MixtureData(table, batch, torch.arange(float(n)), "y", frame, "alcohols.csv", "", ())
+
+
+def test_the_second_judge_misses_whole_papers() -> None:
     paper = torch.arange(60) % 20
     far = parts_of(of_papers(20), 2, 0.1, seed=0).calibrates[1]
-    assert not set(range(20)) <= set(paper[~far].tolist())
-    data = synthetic_data()
+    whole = [bool(far[paper == one].all()) for one in range(20)]
+    assert sum(whole) == 2
+    assert not far[~torch.isin(paper, torch.tensor(whole).nonzero()[:, 0])].any()
+
+
+def test_the_second_judge_misses_all_rows_with_some_solvents() -> None:
+    data = of_alkanols()
     far = parts_of(data, 2, 0.1, seed=0).calibrates[1]
-    assert far.any()
 
     def solvents(rows: torch.Tensor) -> set[int]:
-        return set(data.batch.solvents[rows][data.batch.weights[rows] > 0].tolist())
+        return set(data.batch.solvents[rows].flatten().tolist())
 
-    unseen = solvents(far) - solvents(~far)
-    holds = torch.isin(data.batch.solvents, torch.tensor(sorted(unseen))) & (data.batch.weights > 0)
-    assert torch.equal(holds.any(1), far)
+    unseen = torch.tensor(sorted(solvents(far) - solvents(~far)))
+    assert len(unseen) > 0
+    assert torch.equal(torch.isin(data.batch.solvents, unseen).any(1), far)
+
+
+def test_without_rare_solvents_and_papers_both_judges_miss_near_rows_of_their_own() -> None:
+    one, other = parts_of(DATA, 2, 0.1, seed=0).calibrates
+    assert not torch.equal(one, other)
+    assert (one | other).sum() >= 10
 
 
 def test_the_limit_of_the_domain_comes_from_whole_papers_or_mixtures() -> None:

@@ -37,7 +37,7 @@ def test_the_process_stands_on_the_embedding_that_was_kept(encoder: str) -> None
 
 def _fitted(rate: float, watched: list[float]) -> MixtureGP:
     """Return a deep kernel whose state is judged, one after the other, by what `watched` says."""
-    said = iter(watched * 2)  # of the judge, then of the model
+    said = iter(watched * 3)  # of the judges, then of the model
     with (
         patch("surrogates.gp_fitting._STEPS", 5),
         patch.object(deep_kernel, "_STEPS", len(watched) - 1),
@@ -78,4 +78,4 @@ def test_progress_is_told_of_every_step() -> None:
     told: list[tuple[int, int]] = []
     with patch("surrogates.gp_fitting._STEPS", 2), patch.object(deep_kernel, "_STEPS", 2):
         fit_deep_kernel(judged("molsets"), 0, lambda done, of: told.append((done, of)))
-    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert told == [(step, 6) for step in range(1, 7)]

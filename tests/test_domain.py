@@ -13,6 +13,7 @@ from surrogates.domain import BoundDomain, Domain
 from surrogates.features import MoleculeFeatures
 from surrogates.mixture_data import tabulate
 from surrogates.molecules import Component
+from surrogates.prediction import BEYOND, KNOWN, WITHIN
 from tests.synthetic_mixtures import SALTS, SOLVENTS, synthetic_data
 
 DATA = synthetic_data(200)
@@ -264,3 +265,16 @@ def test_a_product_is_judged_as_its_rows_are(start: int, stop: int, domain: Doma
     if stop > start:
         assert expected.any()
         assert not expected.all()
+
+
+def test_a_mixture_of_known_solvents_in_known_shares_with_their_salt_is_known_at_any_molality() -> None:
+    bound = DOMAIN.bind(DATA.table, FEATURES)
+    assert (bound.zones(DATA.batch) == KNOWN).all()
+    molality = DATA.batch.molality.flip(0)
+    assert (bound.zones(replace(DATA.batch, molality=molality)) == KNOWN).all()
+    moved = replace(DATA.batch, weights=DATA.batch.weights * torch.tensor([1.0, 1.5]))
+    zones = bound.zones(moved)
+    assert (zones == WITHIN).any() and not (zones == KNOWN).all()
+    assert torch.equal(zones == BEYOND, bound.distance(moved) > DOMAIN.threshold)
+    hot = replace(DATA.batch, temperature_K=DATA.batch.temperature_K + 50)
+    assert (bound.zones(hot) == BEYOND).all()

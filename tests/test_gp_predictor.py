@@ -118,7 +118,8 @@ def test_the_mean_of_the_one_member_is_the_prediction() -> None:
     torch.testing.assert_close(mean[0].float(), said.mean)
     torch.testing.assert_close(noise[0].float(), said.aleatoric)
     assert predictor.target == "y"
-    assert predictor.interval_factor == small_gp().calibration.interval_factor
+    zone = predictor.encoder.domain.zones(data.batch)
+    assert torch.equal(said.interval_factor, small_gp().calibration.factors(zone))
 
 
 def test_a_deep_kernel_predicts_with_one_encoder() -> None:

@@ -67,12 +67,7 @@ def test_a_judge_knows_the_domain_of_what_it_learnt_from_and_the_limit_of_the_wh
     assert len(hashes) == 3
     for judge in panel.judges:
         assert judge.domain.threshold == panel.model.domain.threshold
-        assert len(judge.domain.mixtures) < len(panel.model.domain.mixtures)
-
-
-def test_a_judge_that_has_seen_all_is_not_asked() -> None:
-    panel = judged("diffmix")
-    nothing = torch.zeros_like(panel.calibrates)
-    nothing[0] = panel.calibrates[0]
-    alone = type(panel)(panel.model, panel.judges, panel.data, nothing)
-    assert len(alone.unseen(lambda judge, rows: judge).target) == int(panel.calibrates[0].sum())
+        assert len(judge.domain.mixtures) <= len(panel.model.domain.mixtures)
+    if encoder == "molsets":  # where each row is a mixture of its own
+        seen = [int((~hidden).sum()) for hidden in panel.calibrates]
+        assert [len(judge.domain.mixtures) for judge in panel.judges] == seen

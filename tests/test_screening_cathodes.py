@@ -58,7 +58,7 @@ def test_a_screen_gives_what_ranking_the_whole_space_gives(tmp_path: Path) -> No
     frame = pd.concat([pd.read_parquet(path) for path in sorted(tmp_path.iterdir())])
     numbers = ("mean", "std_epistemic", "std_aleatoric")
     columns = [f"{name}_{number}" for name in NAMES for number in numbers]
-    assert list(frame) == ["candidate", *columns, "in_domain"]
+    assert list(frame) == ["candidate", *columns, "interval_factor", "in_domain"]
     assert frame[[f"{name}_mean" for name in NAMES]].to_numpy().tolist() == whole.mean.tolist()
     assert frame["retention_30_std_epistemic"].to_numpy() == pytest.approx(whole.mean[:, 1].abs().numpy())
     assert frame["in_domain"].tolist() == whole.in_domain.tolist()

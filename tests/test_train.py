@@ -62,7 +62,7 @@ def trained(tmp_path: Path, job: str = JOB) -> tuple[ModelCard, list[str]]:
     """Return the card and the lines that were shown."""
     path = tmp_path / "job.yaml"
     path.write_text(job, encoding="utf-8")
-    console = Console(file=io.StringIO(), width=220)
+    console = Console(file=io.StringIO(), width=300)
     card = train_to_directory(str(path), tmp_path / "model", None, console)
     return card, console.file.getvalue().splitlines()
 
@@ -157,7 +157,7 @@ def test_a_split_that_leaves_too_few_rows_is_refused_before_anything_is_fitted(
 
 
 def printed(card: ModelCard) -> str:
-    console = Console(file=io.StringIO(), width=220)
+    console = Console(file=io.StringIO(), width=300)
     print_scores(card, console)
     return console.file.getvalue()
 
@@ -174,7 +174,7 @@ def test_a_score_that_does_not_exist_is_shown_as_a_dash(tmp_path: Path) -> None:
         *("with", "an", "unseen", "solvent", "(4", "splits)", "forest"),
         *(["0.250", "±", "0.250"] * 3),
         *("-", "±", "-"),
-        *(["0.250", "±", "0.250"] * 6),
+        *(["0.250", "±", "0.250"] * 8),
     ]
 
 
@@ -279,7 +279,7 @@ def test_a_law_for_what_is_no_logarithm_is_refused_before_anything_is_fitted(
         (
             "beside: [forest, no-law, fingerprint]",
             "no-law, fingerprint in beside belongs to encoder: diffmix; molsets stands beside "
-            "ensemble, gp, deep-kernel, forest",
+            "ensemble, gp, deep-kernel, gp-variational, forest",
         ),
     ],
 )
