@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from statistics import NormalDist
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -42,6 +43,8 @@ ROW = np.dtype(
 """A scored candidate of one target; mean and standard deviations in the target's unit. So many standard
 deviations (of both parts) on either side of the mean hold 90 % of measurements."""
 
+_GAUSSIAN_FACTOR = NormalDist().inv_cdf(0.95)
+"""Standard deviations on either side of the mean that hold 90 % of a normal distribution."""
 BLOCK = 2**15
 """Candidates predicted at once: decoding and ranking them costs some 45 ns each, 175 in blocks of 2**12."""
 
@@ -73,8 +76,13 @@ def by_ucb(prediction: Prediction, kappa: float) -> Tensor:
 
 
 def by_probability_above(prediction: Prediction, threshold: float) -> Tensor:
-    """Return the probability that a measurement exceeds `threshold` if it is normal, float64."""
-    excess: Tensor = (prediction.mean.double() - threshold) / prediction.std.double()
+    """Return the probability that a measurement exceeds `threshold`, float64.
+
+    Of a normal distribution with the 90 % interval that is stated.
+    """
+    excess = (prediction.mean.double() - threshold) / prediction.std.double()
+    factor = prediction.interval_factor.double().view(-1, *[1] * (excess.dim() - 1))
+    excess = excess * (_GAUSSIAN_FACTOR / factor)
     return cast(Tensor, torch.special.ndtr(excess))
 
 

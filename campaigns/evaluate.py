@@ -21,7 +21,7 @@ from campaigns.judging import SHOWN, error_in_mS_cm
 from campaigns.predict import renamed, skipped_words, write_bad_rows, write_csv
 from campaigns.row_models import RowModel, Rows, choose_row_model
 from campaigns.train import versions
-from surrogates.calibration import scores
+from surrogates.calibration import levels_of, miscalibration_area, recalibrated, scores, z_of_levels
 from surrogates.errors import InputError, Problem
 from surrogates.model_directories import check_free, written_directory
 from surrogates.text_tables import TextTable, read_text, read_usable
@@ -29,7 +29,7 @@ from surrogates.text_tables import TextTable, read_text, read_usable
 WORST = 10
 """Rows in `worst.csv`."""
 PARTS = {"all": "all", "in_domain": "in domain", "out_of_domain": "not in domain"}
-_PRINTED = {"rows": "rows", **SHOWN, "error_spearman": "Spearman of error and std", "ence": "ENCE"}
+_PRINTED = {"rows": "rows", **SHOWN, "recalibrated_area": "the same, recalibrated"}
 _MAY_BE_TRAINED = (
     "These are the data the model was trained on (same sha256): the scores are not those of a test, and "
     "too good."
@@ -165,7 +165,11 @@ def _scores(judged: pd.DataFrame, target: str) -> pd.DataFrame:
         if some.empty:
             continue
         measured, mean = (torch.tensor(some[name].to_numpy()) for name in ("measured", "mean"))
-        one = asdict(scores(measured, mean, some["std"].to_numpy(), some["factor"].to_numpy()))
+        std = some["std"].to_numpy()
+        one = asdict(scores(measured, mean, std, some["factor"].to_numpy()))
+        level = recalibrated(levels_of(measured, mean, std))
+        if level is not None:
+            one["recalibrated_area"] = miscalibration_area(z_of_levels(level))
         found.append({"part": part, **one, **error_in_mS_cm(target, measured, mean)})
     return pd.DataFrame(found)
 

@@ -95,6 +95,10 @@ def train_to_directory(job: str, out: Path, data_dir: Path | None, console: Cons
         laboratories=estimate_laboratories(papers) if len(papers) >= FEWEST_PAPERS else None,
     )
     save_model(fitted, card, out, judged.held_out)
+    if not judged.held_out.empty:
+        from campaigns.evaluation_plots import save_held_out  # Matplotlib takes half a second
+
+        save_held_out(judged.held_out, surrogate, data.target_name, out)
     return card
 
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
-from scipy.stats import norm, pearsonr, spearmanr
+from scipy.stats import norm, pearsonr, rankdata, spearmanr
 from scoringrules import crps_normal
+from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
+from sklearn.model_selection import KFold
 
 from surrogates.prediction import BEYOND, KNOWN, WITHIN, Calibration
 
@@ -22,6 +24,8 @@ FEWEST_ROWS = 10
 LEVELS = (np.arange(100) + 0.5) / 100
 """Shares that central intervals should hold, the midpoints of 100 equal steps from 0 to 1."""
 _MOST_BINS, _ROWS_OF_A_BIN = 10, 10
+_FOLDS = 5
+_LEAST_LEVEL = 1e-12
 _LOG_BOUND = float(np.log(1e2))
 _OUTLIER = 6.0
 _LOWEST_POWER = 0.25
@@ -91,7 +95,7 @@ def scores(target: ArrayLike, mean: ArrayLike, std: ArrayLike, interval_factor: 
         width_90=float((2 * factor * sigma).mean()),
         error_spearman=float(spearmanr(error, sigma).statistic) if both_vary else float("nan"),
         ence=float((np.abs(stated - came) / stated).mean()),
-        miscalibration_area=float(np.abs(observed_shares(error / sigma) - LEVELS).mean()),
+        miscalibration_area=miscalibration_area(error / sigma),
     )
 
 
@@ -102,6 +106,56 @@ def observed_shares(z: NDArray[np.float64]) -> NDArray[np.float64]:
         z: `n`, absolute errors in standard deviations.
     """
     return np.asarray((z <= norm.ppf((1 + LEVELS[:, None]) / 2)).mean(axis=1))
+
+
+def miscalibration_area(z: NDArray[np.float64]) -> float:
+    """Return the area between shares of targets in central intervals and what they should be, see `Scores`.
+
+    Args:
+        z: `n`, absolute errors in standard deviations.
+    """
+    return float(np.abs(observed_shares(z) - LEVELS).mean())
+
+
+def levels_of(target: ArrayLike, mean: ArrayLike, std: ArrayLike) -> NDArray[np.float64]:
+    """Return the probability that Gaussian predictions give to less than what was measured, `n`."""
+    y, mu, sigma = (np.asarray(values, dtype=np.float64) for values in (target, mean, std))
+    return np.asarray(norm.cdf((y - mu) / sigma))
+
+
+def z_of_levels(level: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the half-width of the smallest central interval of a Gaussian that reaches a level, `n`."""
+    return np.asarray(np.abs(norm.ppf(np.clip(level, _LEAST_LEVEL, 1 - _LEAST_LEVEL))))
+
+
+def fit_cdf(level: NDArray[np.float64]) -> IsotonicRegression:
+    """Return the rising map from the level of a prediction to the share of measurements below that level.
+
+    Args:
+        level: `n`, `levels_of` rows that the prediction has not learnt from.
+
+    Source: Kuleshov et al., ICML 2018.
+    """
+    share = (rankdata(level) - 0.5) / len(level)
+    return IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(level, share)
+
+
+def recalibrated(level: NDArray[np.float64], seed: int = 0) -> NDArray[np.float64] | None:
+    """Return levels after isotonic recalibration, each by the other four fifths of the rows.
+
+    Args:
+        level: `n`, see `levels_of`.
+        seed: Of the fifths.
+
+    Returns:
+        `n`; None for fewer than 50 rows, of which a fifth tells nothing.
+    """
+    if len(level) < FEWEST_ROWS * _FOLDS:
+        return None
+    found = np.empty(len(level))
+    for known, asked in KFold(_FOLDS, shuffle=True, random_state=seed).split(level):
+        found[asked] = fit_cdf(level[known]).predict(level[asked])
+    return found
 
 
 def errors_by_std(

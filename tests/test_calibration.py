@@ -16,8 +16,13 @@ from surrogates.calibration import (
     conformal_factor,
     errors_by_std,
     fit_calibration,
+    fit_cdf,
+    levels_of,
+    miscalibration_area,
     observed_shares,
+    recalibrated,
     scores,
+    z_of_levels,
     zone_factors,
 )
 from surrogates.prediction import Calibration
@@ -297,3 +302,36 @@ def test_a_calibration_with_zones_covers_each_of_them() -> None:
     plain = fit_calibration(error[:2000], 0 * one[:2000], one[:2000], one[:2000])
     assert replace(got, zone_factors=()) == plain
     assert torch.equal(plain.factors(torch.tensor([0, 2])), torch.full((2,), plain.interval_factor))
+
+
+def test_levels_worked_by_hand() -> None:
+    level = levels_of([1.0, 0.0, 3.0], [1.0, 1.0, 1.0], [0.5, 1.0, 1.0])
+    assert level == pytest.approx([0.5, 0.158655, 0.97725], abs=1e-5)
+    assert z_of_levels(level) == pytest.approx([0, 1, 2], abs=1e-4)
+    assert np.isfinite(z_of_levels(np.array([0.0, 1.0]))).all()
+
+
+def test_a_recalibrated_level_is_the_share_of_measurements_below_it() -> None:
+    level = np.array([0.1, 0.3, 0.2, 0.9])
+    cdf = fit_cdf(level)
+    assert cdf.predict(np.sort(level)) == pytest.approx([0.125, 0.375, 0.625, 0.875])
+    assert cdf.predict([0.0, 0.15, 1.0]) == pytest.approx([0.125, 0.25, 0.875])
+
+
+def test_recalibration_mends_variances_that_are_wrong_by_a_factor_and_a_shift() -> None:
+    rng = np.random.default_rng(0)
+    level = levels_of(0.7 + 3 * rng.normal(size=2000), np.zeros(2000), np.ones(2000))
+    before, after = (miscalibration_area(z_of_levels(values)) for values in (level, recalibrated(level)))
+    assert before > 0.2
+    assert after < 0.02
+
+
+def test_each_level_is_recalibrated_by_other_rows() -> None:
+    level = np.linspace(0.01, 0.99, 60)
+    moved = level.copy()
+    moved[7] = 0.999
+    one, other = recalibrated(level), recalibrated(moved)
+    alike = one == other
+    assert alike.sum() >= 10  # the rows of its own fifth
+    assert not alike.all()
+    assert recalibrated(level[:49]) is None

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from campaigns import evaluation_plots
-from campaigns.evaluation_plots import save_errors, save_parity, save_reliability
+from campaigns.evaluation_plots import save_errors, save_held_out, save_parity, save_reliability
 from surrogates.calibration import LEVELS, errors_by_std, observed_shares
 
 
@@ -92,3 +92,28 @@ def test_a_kind_without_rows_is_left_out(tmp_path: Path, drawn: list[Figure]) ->
         texts = [text.get_text() for text in drawn[-1].axes[0].get_legend().get_texts()]
         assert texts[-1] == "in domain (1)"
         assert "not in domain (0)" not in texts
+
+
+def test_each_kind_of_split_gets_a_figure_of_the_models_own_words(
+    tmp_path: Path, drawn: list[Figure]
+) -> None:
+    one, other = judged(60), judged(50)
+    parts = [
+        one.assign(splits="random", model="gp"),
+        other.assign(splits="solvent", model="gp"),
+        one.assign(splits="random", model="forest"),
+    ]
+    names = {"measured": "y", **{part: f"y_{part}" for part in ("mean", "std", "lower_90", "upper_90")}}
+    held_out = pd.concat(parts).drop(columns="in_domain").rename(columns=names)
+    paths = save_held_out(held_out, "gp", "y", tmp_path)
+    assert [path.name for path in paths] == ["held_out_random.png", "held_out_solvent.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
+    for figure, table in zip(drawn, (one, other), strict=True):
+        parity, reliability, errors = figure.axes
+        assert parity.get_legend().get_texts()[0].get_text() == f"test rows ({len(table)})"
+        points, _, _ = parity.containers[0]
+        assert points.get_xydata() == pytest.approx(table[["measured", "mean"]].to_numpy())
+        shares = observed_shares(((table["measured"] - table["mean"]).abs() / table["std"]).to_numpy())
+        assert reliability.lines[0].get_ydata() == pytest.approx(shares)
+        assert reliability.get_legend().get_texts()[-1].get_text() == "all rows, recalibrated on each other"
+        assert errors.get_xscale() == "log"

@@ -97,7 +97,7 @@ def test_chunks_follow_from_the_length_of_the_space(length: int) -> None:
         (by_mean, [1.0, 2.0]),
         (partial(by_ucb, kappa=2.0), [2.0, 2.0]),
         (partial(by_probability_above, threshold=1.0), [0.5, 1.0]),
-        (partial(by_probability_above, threshold=1.5), [0.15865525, 1.0]),
+        (partial(by_probability_above, threshold=1.5), [0.0668072, 1.0]),  # 1.5 of its standard deviations
     ],
 )
 def test_scores_by_hand(score: Score, expected: list[float]) -> None:
@@ -106,7 +106,7 @@ def test_scores_by_hand(score: Score, expected: list[float]) -> None:
         epistemic=torch.tensor([0.16, 0.0]),
         aleatoric=torch.tensor([0.09, 1e-12]),
         in_domain=torch.tensor([True, False]),
-        interval_factor=torch.tensor([1.6, 1.6]),
+        interval_factor=torch.tensor([1.6448536 / 1.5, 1.6]),
     )
     assert score(prediction).tolist() == pytest.approx(expected, rel=1e-5)
     assert score(prediction).dtype == torch.float64
