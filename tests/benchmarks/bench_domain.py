@@ -3,9 +3,9 @@
     python -m tests.benchmarks.bench_domain
 
 On ten splits each of the MolSets data and of CALiSol-23, some solvents are put aside, and of the other
-mixtures a fifth. The domain is learnt from the rest, and its limit is set on a fifth of the mixtures (or papers)
-of these. Printed are the area under the ROC curve of its distance, the share of known solvents' mixtures that
-it calls unknown (5 % is aimed at), and the share of the unseen ones that it does.
+mixtures a fifth. The domain is learnt from the rest, and its limit is set on a fifth of the mixtures (or
+papers) of these. Printed are the area under the ROC curve of its distance, the share of known solvents'
+mixtures that it calls unknown (5 % is aimed at), and the share of the unseen ones that it does.
 """
 
 from __future__ import annotations
