@@ -6,67 +6,37 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from botorch.acquisition.objective import PosteriorTransform
-from botorch.exceptions.errors import UnsupportedError
-from botorch.models.model import Model
 from botorch.posteriors.gpytorch import GPyTorchPosterior
 from botorch.posteriors.posterior import Posterior
 from botorch.sampling.base import MCSampler
 from gpytorch.distributions import MultivariateNormal
 from torch import Tensor
 
-from surrogates.batches import MixtureBatch
+from surrogates.botorch_model import MixtureSurrogate
 from surrogates.gaussian_process import LEAST_VARIANCE
 from surrogates.gp_predictor import GPPredictor
 
 
-class GPSurrogate(Model):
-    """A process as a BoTorch model of one output; inputs are rows as `MixtureBatch.to_rows` writes them.
-
-    Gradients pass through weights, molality and temperature. The columns that hold indices have none:
-    an optimiser keeps them by `fixed_features`. All is float64.
+class GPSurrogate(MixtureSurrogate):
+    """A process as a BoTorch model: its joint posterior; all is float64.
 
     Args:
         predictor: A process bound to the molecule table that the rows point into.
         salts: Slots for salts in a row, `s`.
     """
 
-    def __init__(self, predictor: GPPredictor, salts: int = 1) -> None:
-        super().__init__()
-        self.predictor = predictor.double()
-        self.salts = salts
+    takes_noise = True
 
-    @property
-    def num_outputs(self) -> int:
-        """One target."""
-        return 1
+    def __init__(self, predictor: GPPredictor, salts: int = 1) -> None:
+        super().__init__(salts)
+        self.predictor = predictor.double()
 
     @property
     def batch_shape(self) -> torch.Size:
         """Empty, but for what `condition_on_observations` was given in batches."""
         return self.predictor.process.weights.shape[:-1]
 
-    def posterior(
-        self,
-        X: Tensor,
-        output_indices: list[int] | None = None,
-        observation_noise: bool | Tensor = False,
-        posterior_transform: PosteriorTransform | None = None,
-    ) -> Posterior:
-        """Return the joint posterior of the target, in its unit.
-
-        Args:
-            X: `b x q x (2 k + 2 s + 1)`.
-            output_indices: None or `[0]`.
-            observation_noise: Whether the noise of a measurement is added; a tensor, `... q x 1`, is its
-                variance, in the unit squared.
-            posterior_transform: Applied to what is returned.
-
-        Raises:
-            UnsupportedError: For another output.
-        """
-        if output_indices not in (None, [0]):
-            raise UnsupportedError(f"output_indices is {output_indices}; the model has one output, 0")
+    def _posterior(self, X: Tensor, observation_noise: bool | Tensor) -> Posterior:
         encoder, process = self.predictor.encoder, self.predictor.process
         mean, covariance = process.mean_and_covariance(self._inputs(X))
         noise = torch.full_like(mean, LEAST_VARIANCE)  # rounding may leave a variance below 0
@@ -75,8 +45,7 @@ class GPSurrogate(Model):
         elif observation_noise:
             noise = process.noise.expand_as(mean)
         covariance = encoder.scale**2 * (covariance + noise.diag_embed())
-        posterior = GPyTorchPosterior(MultivariateNormal(encoder.shift + encoder.scale * mean, covariance))
-        return posterior if posterior_transform is None else posterior_transform(posterior)
+        return GPyTorchPosterior(MultivariateNormal(encoder.shift + encoder.scale * mean, covariance))
 
     def condition_on_observations(
         self, X: Tensor, Y: Tensor, noise: Tensor | None = None, **kwargs: Any
@@ -108,5 +77,5 @@ class GPSurrogate(Model):
 
     def _inputs(self, X: Tensor) -> Tensor:
         """Return `... q x d` from `... q x (2 k + 2 s + 1)`."""
-        flat = self.predictor.inputs_of(MixtureBatch.from_rows(X.reshape(-1, X.shape[-1]), self.salts))
+        flat = self.predictor.inputs_of(self._mixtures(X))
         return flat.reshape(*X.shape[:-1], -1)
