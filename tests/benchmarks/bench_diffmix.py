@@ -5,7 +5,7 @@
 The epoch is one over the 11,022 distinct conductivities of the DiffMix data. The loop trains one network of
 the same modules: for each mixture it embeds that mixture's species, featurised beforehand, mixes, and goes
 back; it steps once a batch's worth of mixtures. It is timed on a sample and scaled up. Ours pays for watching
-the validation error, and in the first line for the networks that only calibrate the ensemble. Both sides may
+the validation error, and in the first line for the networks that only calibrate the ensemble, its judges. Both sides may
 use all cores and run in turns; what comes before the first epoch counts on neither. Then the time of whole
 fits and their error on the first random split, in epochs of that loop, of which a training of its own takes
 hundreds. Screening is of the bundled space, its mixtures decoded and their domain told; training decides no
@@ -28,11 +28,12 @@ from torch import Tensor
 from activelearn.screening import BLOCK
 from activelearn.spaces import MixtureSpace
 from campaigns.screen import choose_screen
+from surrogates.calibration_rows import JUDGES, parts_of
 from surrogates.datasets import load_dataset
 from surrogates.encoders.diffmix import DiffMix
 from surrogates.ensemble import EnsembleSettings, fit_ensemble
 from surrogates.law_ensemble import LawSettings, fit_law_ensemble, species_inputs
-from surrogates.law_training import distinct_rows, parts_of, train_on_property
+from surrogates.law_training import distinct_rows, train_on_property
 from surrogates.members import Members, beta_nll
 from surrogates.mixture_data import MixtureData
 from surrogates.molecules import MoleculeTable
@@ -60,18 +61,18 @@ def main() -> None:
     everything = load_dataset("diffmix", data_dir)
     data = everything.take(distinct_rows(everything, torch.arange(len(everything))).nonzero()[:, 0])
     loop = Loop.of(data)
-    times: dict[str, list[float]] = {"ten": [], "five": []}
+    times: dict[str, list[float]] = {"all": [], "five": []}
     count = SETTINGS.members
     jobs = {
         "loop": loop.epoch,
-        "ten": lambda: times["ten"].append(epoch_s(data, 2 * count)),
+        "all": lambda: times["all"].append(epoch_s(data, (1 + JUDGES) * count)),
         "five": lambda: times["five"].append(epoch_s(data, count)),
     }
     looped = in_turns(jobs, ROUNDS)["loop"] * len(data) / LOOPED
     table = Table(f"an epoch of {len(data):,} mixtures", "time of the loop / this", "member-epochs / s")
     table.add_row("the loop, one network", "1", "1")
     for what, name, members in (
-        (f"{count} that predict and {count} judges", "ten", 2 * count),
+        (f"{count} that predict, and {JUDGES} judges", "all", (1 + JUDGES) * count),
         (f"{count} that predict", "five", count),
     ):
         ratio = looped / median(times[name][1:])
@@ -91,7 +92,7 @@ def to_accuracy(data: MixtureData, looped: float) -> None:
     """
     (split,) = random_splits(len(data), 1, test_fraction=0.1)
     mS_cm = 10 ** (data.target[split.test] + 3)
-    title = f"whole fits of {SETTINGS.members} members and as many judges (paper: {PAPER_MS_CM} mS/cm)"
+    title = f"whole fits of {SETTINGS.members} members and {JUDGES} judges (paper: {PAPER_MS_CM} mS/cm)"
     table = Table("epochs", "MAE, mS/cm", "epochs of the loop", "s", title=title)
     for epochs in BUDGETS:
         training = replace(SETTINGS.training, epochs=epochs)
@@ -170,7 +171,8 @@ def epoch_s(data: MixtureData, members: int) -> float:
     networks = [DiffMix(SETTINGS.encoder) for _ in range(members)]
     for network in networks:
         network.law.standardise(data.batch.temperature_K, data.target)
-    trains, validates, _ = parts_of(data, SETTINGS.members, SETTINGS.holdout, seed=0)
+    parts = parts_of(data, SETTINGS.members, SETTINGS.holdout, seed=0)
+    trains, validates = parts.trains[:members], parts.validates[:members]
 
     def outputs(learner: Members, rows: Tensor) -> tuple[Tensor, Tensor]:
         mean, variance = learner.each("forward", *inputs, batch[rows])
@@ -178,9 +180,7 @@ def epoch_s(data: MixtureData, members: int) -> float:
 
     settings = TrainingSettings(epochs=EPOCHS, batch_size=SIZE, learning_rate=SETTINGS.training.learning_rate)
     start = perf_counter()
-    train_on_property(
-        Members.of(networks), outputs, data.target, trains[:members], validates[:members], settings, seed=0
-    )
+    train_on_property(Members.of(networks), outputs, data.target, trains, validates, settings, seed=0)
     return (perf_counter() - start) / EPOCHS
 
 
