@@ -5,7 +5,7 @@
 The epoch is one over the 11,022 distinct conductivities of the DiffMix data. The loop trains one network of
 the same modules: for each mixture it embeds that mixture's species, featurised beforehand, mixes, and goes
 back; it steps once a batch's worth of mixtures. It is timed on a sample and scaled up. Ours pays for watching
-the validation error, and in the first line for the networks that only calibrate the ensemble, its judges. Both sides may
+the validation error, and in the first line for the networks that only calibrate the ensemble. Both sides may
 use all cores and run in turns; what comes before the first epoch counts on neither. Then the time of whole
 fits and their error on the first random split, in epochs of that loop, of which a training of its own takes
 hundreds. Screening is of the bundled space, its mixtures decoded and their domain told; training decides no
