@@ -103,15 +103,19 @@ def train_to_directory(job: str, out: Path, data_dir: Path | None, console: Cons
 
 
 def print_scores(card: ModelCard, console: Console) -> None:
-    """Print the scores of a card, a line for each model on each kind of split."""
-    table = Table(box=SIMPLE_HEAD, title=f"{card.target}: mean over splits ± standard deviation")
-    shown = {name: words for name, words in SHOWN.items() if any(name in row.mean for row in card.scores)}
-    for heading in ("test rows", "model", *shown.values()):
-        table.add_column(heading)
-    for row in card.scores:
-        cells = [f"{_number(row.mean[name])} ± {_number(row.std[name])}" for name in shown]
-        table.add_row(f"{_TOLD.get(row.splits, row.splits)} ({row.repeats} splits)", row.model, *cells)
-    if card.scores:
+    """Print the scores of a card, a table for each kind of split with a column for each model."""
+    for splits in dict.fromkeys(row.splits for row in card.scores):
+        rows = [row for row in card.scores if row.splits == splits]
+        told = f"test rows {_TOLD.get(splits, splits)}, {rows[0].repeats} splits"
+        table = Table(box=SIMPLE_HEAD, title=f"{card.target}, {told}: mean ± standard deviation over splits")
+        table.add_column("")
+        for row in rows:
+            table.add_column(row.model)
+        for name, words in SHOWN.items():
+            if name in rows[0].mean:
+                table.add_row(
+                    words, *(f"{_number(row.mean[name])} ± {_number(row.std[name])}" for row in rows)
+                )
         console.print(table)
 
 

@@ -62,7 +62,7 @@ def trained(tmp_path: Path, job: str = JOB) -> tuple[ModelCard, list[str]]:
     """Return the card and the lines that were shown."""
     path = tmp_path / "job.yaml"
     path.write_text(job, encoding="utf-8")
-    console = Console(file=io.StringIO(), width=300)
+    console = Console(file=io.StringIO(), width=100)
     card = train_to_directory(str(path), tmp_path / "model", None, console)
     return card, console.file.getvalue().splitlines()
 
@@ -157,7 +157,7 @@ def test_a_split_that_leaves_too_few_rows_is_refused_before_anything_is_fitted(
 
 
 def printed(card: ModelCard) -> str:
-    console = Console(file=io.StringIO(), width=300)
+    console = Console(file=io.StringIO(), width=100)
     print_scores(card, console)
     return console.file.getvalue()
 
@@ -166,16 +166,17 @@ def test_a_score_that_does_not_exist_is_shown_as_a_dash(tmp_path: Path) -> None:
     card, _ = trained(tmp_path, JOB.replace("random: 2", "random: 0"))
     assert printed(card) == ""
     mean = dict.fromkeys(SHOWN, 0.25) | {"pearson": None}
-    row = ScoreRow(splits="solvent", model="forest", repeats=4, mean=mean, std=mean)
-    text = printed(card.model_copy(update={"scores": (row,)}))
-    assert "y: mean over splits ± standard deviation" in text
-    (line,) = [line for line in text.splitlines() if "forest" in line]
-    assert line.split() == [
-        *("with", "an", "unseen", "solvent", "(4", "splits)", "forest"),
-        *(["0.250", "±", "0.250"] * 3),
-        *("-", "±", "-"),
-        *(["0.250", "±", "0.250"] * 8),
+    rows = [
+        ScoreRow(splits="solvent", model=name, repeats=4, mean=mean, std=mean) for name in ("gp", "forest")
     ]
+    lines = printed(card.model_copy(update={"scores": tuple(rows)})).splitlines()
+    title = "y, test rows with an unseen solvent, 4 splits: mean ± standard deviation over splits"
+    heading = next(number for number, line in enumerate(lines) if line.split() == ["gp", "forest"])
+    assert " ".join(" ".join(lines[:heading]).split()) == title
+    told = {words: [line for line in lines if line.strip().startswith(words)] for words in SHOWN.values()}
+    assert [len(found) for found in told.values()] == [2 if words == "MAE" else 1 for words in told]
+    assert told["Pearson"][0].split() == ["Pearson", "-", "±", "-", "-", "±", "-"]
+    assert told["CRPS"][0].split() == ["CRPS", *["0.250", "±", "0.250"] * 2]
 
 
 def test_a_test_part_of_one_row_has_no_correlation(tmp_path: Path) -> None:
@@ -215,9 +216,9 @@ def test_a_law_ensemble_is_judged_beside_its_rivals_and_written(tmp_path: Path) 
     assert [settings.members, settings.training.epochs, settings.encoder.law] == [2, 1, "vft"]
     expected = fit_law_ensemble(data, torch.arange(96), settings, seed=0).bind(data.table).predict(data.batch)
     assert torch.equal(model.bind(data.table).predict(data.batch).mean, expected.mean)
-    unseen, hotter = [line for line in printed(card).splitlines() if "fingerprint" in line]
-    assert unseen.split()[:5] == ["of", "unseen", "mixtures", "(1", "splits)"]
-    assert hotter.split()[:3] == ["hotter", "(1", "splits)"]
+    text = " ".join(printed(card).split())
+    for told in ("of unseen mixtures, 1 splits: mean", "hotter, 1 splits: mean"):
+        assert f"y, test rows {told}" in text or f"S_cm, test rows {told}" in text
 
 
 @pytest.mark.usefixtures("over_temperature")
