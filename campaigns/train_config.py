@@ -206,4 +206,5 @@ class ProfileConfig(BaseModel):
 
     def judged(self) -> tuple[DischargeRival, ...]:
         """Return what is judged, each once, the ensemble first."""
-        return tuple(dict.fromkeys(("ensemble", self.surrogate, *self.beside)))
+        every: tuple[DischargeRival, ...] = ("ensemble", self.surrogate, *self.beside)
+        return tuple(dict.fromkeys(every))

@@ -130,7 +130,8 @@ class DischargeGP:
         unit = tensors["gp.unit"].tolist()
         if not (isinstance(unit, list) and len(unit) == 2 and unit[1] > 0):
             raise ValueError(f"gp.unit is {unit}, not a mean and a standard deviation above 0")
-        return DischargeGP(members, domain, inputs, process, *unit, calibration, rows_added)
+        shift, scale = unit
+        return DischargeGP(members, domain, inputs, process, shift, scale, calibration, rows_added)
 
 
 @dataclass(frozen=True)

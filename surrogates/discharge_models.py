@@ -221,11 +221,10 @@ def save_discharge_model(model: AnyDischargeModel, directory: Path) -> None:
     Raises:
         InputError: If something stands there already, or it cannot be written.
     """
-    if isinstance(model, DischargeEnsemble):
-        members, further = model.members, {}
-    else:
-        members, further = model.gp.members, model.gp.tensors()
-    tensors = {_PREFIX + name: tensor for name, tensor in members.state().items()} | further
+    members = model.gp.members if isinstance(model, DischargeProcess) else model.members
+    tensors = {_PREFIX + name: tensor for name, tensor in members.state().items()}
+    if isinstance(model, DischargeProcess):
+        tensors |= model.gp.tensors()
     write_directory(tensors, model.card, directory)
 
 

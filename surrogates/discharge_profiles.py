@@ -124,7 +124,8 @@ def metal_combinations(data: ProfileData) -> Tensor:
     amounts = torch.zeros(len(data.batch), len(data.table))
     amounts.scatter_add_(1, data.batch.cations, data.batch.weights)
     metals = torch.tensor([element != "Li" for element in data.table.elements])
-    return (amounts[:, metals] > 0).unique(dim=0, return_inverse=True)[1][data.composition]
+    combination: Tensor = (amounts[:, metals] > 0).unique(dim=0, return_inverse=True)[1]
+    return combination[data.composition]
 
 
 def _headers(table: TextTable, columns: Mapping[str, str]) -> dict[str, str]:
