@@ -18,8 +18,8 @@ def test_inputs_are_amounts_fluorine_and_the_condition() -> None:
     assert data.table.elements == ("Li", "Mn", "Ti", "Cr")
     found = capacity_inputs(data, torch.tensor([1, 2]))
     expected = [
-        [0.6, 0.2, 0.2, 0, 0, np.log10(20), 1.5, 4.8, 2],
-        [0.6, 0.4, 0, 0, 0.15, np.log10(20), 1.5, 4.8, 1],
+        [0.6, 0.2, 0.2, 0, 0, np.log10(20), 1.5, 4.8, np.log10(2)],
+        [0.6, 0.4, 0, 0, 0.15, np.log10(20), 1.5, 4.8, 0],
     ]
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8)
 

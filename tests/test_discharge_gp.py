@@ -59,9 +59,9 @@ def test_the_posterior_is_that_of_a_dense_solve() -> None:
     assert gp.process.centres.dtype == torch.float64
 
 
-def test_a_condition_is_the_logarithm_of_the_rate_both_voltages_and_the_cycle() -> None:
-    columns = condition_columns(Conditions.of([1000, 10], [30, 1], [1.5, 2.0], [4.5, 4.0]))
-    assert columns.tolist() == [[3, 1.5, 4.5, 30], [1, 2.0, 4.0, 1]]
+def test_a_condition_is_the_logarithm_of_the_rate_both_voltages_and_that_of_the_cycle() -> None:
+    columns = condition_columns(Conditions.of([1000, 10], [100, 1], [1.5, 2.0], [4.5, 4.0]))
+    assert columns.tolist() == [[3, 1.5, 4.5, 2], [1, 2.0, 4.0, 0]]
 
 
 def test_a_capacity_is_the_charge_at_the_lowest_voltage() -> None:

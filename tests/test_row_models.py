@@ -156,7 +156,7 @@ def test_a_process_of_discharge_says_capacities_with_their_noise(tmp_path: Path)
     assert not any("no measurement" in line for line in rows.report)
     said = rows.predict().prediction
     expected = process.gp.predict(
-        data.table, data.batch[torch.tensor([1, 0])], data.conditions[torch.tensor([4, 2])]
+        data.table, data.batch[data.composition[torch.tensor([4, 2])]], data.conditions[torch.tensor([4, 2])]
     )
     torch.testing.assert_close(said.mean[:, 0], expected.mean, rtol=1e-3, atol=0)
     torch.testing.assert_close(said.std[:, 0], expected.std, rtol=1e-2, atol=0)
