@@ -110,9 +110,9 @@ def profile(
 
     from campaigns.profile import print_profile, write_profile
     from campaigns.profile import profile as profiles_of
-    from surrogates.discharge_models import discharge_model
+    from surrogates.discharge_models import discharge_ensemble
 
-    found = profiles_of(formula, discharge_model(model), rate, window, cycle)
+    found = profiles_of(formula, discharge_ensemble(model), rate, window, cycle)
     files = write_profile(found, formula, out)
     print_profile(found, formula, Console(width=None if sys.stdout.isatty() else 120, highlight=False))
     for what, path in zip(("The curves", "The figure"), files, strict=True):

@@ -18,7 +18,13 @@ from surrogates.checkpoints import MixtureModel, load_model, takes_one_salt
 from surrogates.composition_batches import read_formulas
 from surrogates.composition_tables import CompositionData, read_compositions
 from surrogates.conditions import CONDITIONS
-from surrogates.discharge_models import DISTILLED, PUBLISHED_NAME, DischargeEnsemble, discharge_model
+from surrogates.discharge_models import (
+    DISTILLED,
+    PUBLISHED_NAME,
+    AnyDischargeModel,
+    DischargeProcess,
+    discharge_model,
+)
 from surrogates.discharge_objectives import COLUMNS, DischargeObjectives, Objective, Quantity
 from surrogates.errors import InputError, Problem
 from surrogates.model_directories import model_kind
@@ -184,9 +190,17 @@ class MixtureRows:
 class CathodeRows:
     """A model of discharge profiles, asked for what a test of each row would report."""
 
-    model: DischargeEnsemble
-    targets: tuple[str, ...] = tuple(COLUMNS[quantity] for quantity in _DISCHARGE)
+    model: AnyDischargeModel
     further: tuple[str, ...] = ("warning",)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What it predicts; a Gaussian process the capacity alone."""
+        return tuple(COLUMNS[quantity] for quantity in self._quantities)
+
+    @property
+    def _quantities(self) -> tuple[Quantity, ...]:
+        return ("capacity",) if isinstance(self.model, DischargeProcess) else _DISCHARGE
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -200,7 +214,8 @@ class CathodeRows:
         target = self._measured(table, columns) if is_measured else None
         data = read_compositions(table, target, columns, units, self.model.card.domain.ranges)
         measured = np.empty(0) if target is None else data.rows[target].to_numpy(dtype=np.float64)
-        return Rows((*data.report, _OF_MEMBERS), lambda: self._predict(data), target or "", measured)
+        report = data.report if isinstance(self.model, DischargeProcess) else (*data.report, _OF_MEMBERS)
+        return Rows(report, lambda: self._predict(data), target or "", measured)
 
     def _measured(self, table: TextTable, columns: Mapping[str, str]) -> str:
         """Return which of the targets a file holds.
@@ -223,7 +238,7 @@ class CathodeRows:
         order, parts = [], []
         for _, rows in data.rows.groupby(list(CONDITIONS), sort=False):
             rate, V_low, V_high, cycle = (float(rows[name].iloc[0]) for name in CONDITIONS)
-            asked = tuple(Objective(COLUMNS[of], of, rate, V_low, V_high, cycle) for of in _DISCHARGE)
+            asked = tuple(Objective(COLUMNS[of], of, rate, V_low, V_high, cycle) for of in self._quantities)
             place, formulas = pd.factorize(rows["formula"])
             table, batch = read_formulas(list(formulas), f"{data.source}, formulas")
             predictor = DischargeObjectives(self.model, asked).bind(table)

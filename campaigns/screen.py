@@ -23,7 +23,7 @@ from campaigns.report import print_best, progress, watched
 from campaigns.screen_config import ScreenConfig
 from campaigns.screen_record import ScreenRecord, is_grid, ranked_table
 from surrogates.checkpoints import SHIPPED, load_card, load_model, takes_one_salt
-from surrogates.discharge_models import DischargeEnsemble, discharge_model
+from surrogates.discharge_models import AnyDischargeModel, discharge_model
 from surrogates.discharge_objectives import DischargeObjectives, Objective
 from surrogates.errors import InputError, Problem
 from surrogates.model_directories import model_hash
@@ -114,15 +114,15 @@ def choose_discharge_model(config: CathodeScreenConfig) -> ChosenModel:
         InputError: If it is none.
     """
     started = perf_counter()
-    ensemble = discharge_model(config.model)
-    model = DischargeObjectives(ensemble, config.asked())
-    return ChosenModel(model, discharge_facts(ensemble), perf_counter() - started, tuple(model.warnings()))
+    asked = discharge_model(config.model)
+    model = DischargeObjectives(asked, config.asked())
+    return ChosenModel(model, discharge_facts(asked), perf_counter() - started, tuple(model.warnings()))
 
 
-def discharge_facts(ensemble: DischargeEnsemble) -> dict[str, Any]:
+def discharge_facts(model: AnyDischargeModel) -> dict[str, Any]:
     """Return what `run.json` says of a discharge model."""
-    card = ensemble.card
-    return {"name": card.name, "sha256": ensemble.members.sha256(), "seed": card.seed, "data": card.data}
+    card = model.card
+    return {"name": card.name, "sha256": model.sha256(), "seed": card.seed, "data": card.data}
 
 
 def choose_model(model: str) -> ChosenModel:

@@ -12,8 +12,10 @@ from typing import Literal
 from pydantic import BaseModel, Field, model_validator
 
 from campaigns.config import STRICT
+from campaigns.discharge_judging import DischargeRival
 from campaigns.judging import SURROGATES, Rival
 from surrogates.checkpoints import Surrogate
+from surrogates.discharge_models import DischargeSurrogate
 from surrogates.discharge_training import ProfileSettings
 from surrogates.distillation import DistillationSettings
 from surrogates.encoders.convolutions import ConvolutionName
@@ -175,6 +177,8 @@ class ProfileConfig(BaseModel):
 
     Attributes:
         profiles: What to learn from.
+        surrogate: What is kept: the ensemble, or a Gaussian process of the capacity on its embedding.
+        beside: What else is judged on the same splits; the ensemble always is.
         members: Of the ensemble.
         steps: Of the optimiser.
         monotonic: Whether charge is zero at V_high and never falls as the voltage falls.
@@ -186,6 +190,8 @@ class ProfileConfig(BaseModel):
     model_config = STRICT
 
     profiles: ProfileSource
+    surrogate: DischargeSurrogate = "ensemble"
+    beside: tuple[DischargeRival, ...] = ()
     members: int = Field(default=ProfileSettings.members, ge=2, le=100, strict=True)
     steps: int = Field(default=ProfileSettings.steps, ge=1, le=1_000_000, strict=True)
     monotonic: bool = True
@@ -197,3 +203,8 @@ class ProfileConfig(BaseModel):
         """Return the settings of the ensemble."""
         network = DRXNetSettings(monotonic=self.monotonic)
         return ProfileSettings(members=self.members, steps=self.steps, network=network)
+
+    def judged(self) -> tuple[DischargeRival, ...]:
+        """Return what is judged, each once, the ensemble first."""
+        every: tuple[DischargeRival, ...] = ("ensemble", self.surrogate, *self.beside)
+        return tuple(dict.fromkeys(every))

@@ -16,6 +16,13 @@ from rich.table import Table
 from torch import Tensor
 
 from campaigns.config import load_yaml_by_key, resolve_job
+from campaigns.discharge_judging import (
+    COMPOSITIONS,
+    PROFILES,
+    judge_profiles,
+    print_capacity_scores,
+    profile_splits,
+)
 from campaigns.excess_config import ExcessConfig
 from campaigns.report import progress
 from campaigns.train import print_scores, train_to_directory, versions
@@ -23,11 +30,13 @@ from campaigns.train_config import DistillationConfig, ProfileConfig, TrainConfi
 from campaigns.train_excess import print_excess_scores, train_excess_to_directory
 from surrogates import datasets
 from surrogates.discharge_domain import published_domain
+from surrogates.discharge_gp_fitting import check_gp, fit_discharge_gp
 from surrogates.discharge_models import (
     DISTILLED,
     PUBLISHED_NAME,
     DischargeCard,
     DischargeEnsemble,
+    DischargeProcess,
     save_discharge_model,
 )
 from surrogates.discharge_profiles import ProfileData, read_profiles
@@ -37,13 +46,11 @@ from surrogates.discharge_training import (
     check_profiles,
     fit_profiles,
     profile_domain,
-    score_profiles,
 )
 from surrogates.distillation import MOST_CHARGE, RANGES, STUDENT, compare, distil
 from surrogates.encoders.drxnet_published import load_published
 from surrogates.members import Members
 from surrogates.model_directories import check_free
-from surrogates.splits import holdouts
 
 KINDS: Mapping[str, type[BaseModel]] = {
     "data": TrainConfig,
@@ -72,7 +79,9 @@ def train_job(job: str, out: Path, data_dir: Path | None, console: Console, repo
     if isinstance(config, DistillationConfig):
         print_errors(distil_to_directory(config, path.parent, out, data_dir, console), report)
     elif isinstance(config, ProfileConfig):
-        print_errors(train_profiles_to_directory(config, path, out, console), report)
+        card = train_profiles_to_directory(config, path, out, console)
+        print_errors(card, report)
+        print_capacity_scores(card, report)
     elif isinstance(config, ExcessConfig):
         print_excess_scores(train_excess_to_directory(config, path.parent, out, data_dir, console), report)
     else:
@@ -150,25 +159,30 @@ def train_profiles_to_directory(
         console.print(line, markup=False, soft_wrap=True)
     settings, everything = config.settings(), torch.arange(len(data))
     check_profiles(data, everything, settings)
-    several = len(data.batch) > 1
-    groups = data.composition if several else everything
-    tested = "compositions" if several else "profiles of the one composition"
-    parts = holdouts(groups, config.splits, config.test_fraction, config.seed) if config.splits else ()
-    for trains in parts:
-        check_profiles(data, trains.nonzero()[:, 0], settings)
+    if "gp" in config.judged():
+        check_gp(data)
+    splits = profile_splits(data, settings, config.splits, config.test_fraction, config.seed)
     torch.set_num_threads(1)  # the numbers do not depend on the machine's cores
-    found: list[ProfileScores] = []
-    for number, trains in enumerate(parts):
-        members = _fitted(
-            data, trains.nonzero()[:, 0], settings, config.seed + number, "epochs of a split", console
-        )
-        found.append(score_profiles(members, data, (~trains).nonzero()[:, 0]))
+    found, capacities = judge_profiles(
+        data,
+        splits,
+        config.judged(),
+        lambda rows, seed: _fitted(data, rows, settings, seed, "epochs of a split", console),
+    )
     members = _fitted(data, everything, settings, config.seed, "epochs of the final fit", console)
+    domain = profile_domain(members, data)
+    gp = None
+    if config.surrogate == "gp":
+        gp = fit_discharge_gp(members, domain, data, everything, config.seed)
+        if gp.calibration.note:
+            console.print(gp.calibration.note, soft_wrap=True)
     card = DischargeCard(
         name=job.stem,
         settings=settings.network,
         members=settings.members,
-        domain=profile_domain(members, data),
+        surrogate=config.surrogate,
+        calibration=gp.calibration if gp else None,
+        domain=domain,
         data={
             "source": data.source,
             "sha256": data.sha256,
@@ -178,9 +192,10 @@ def train_profiles_to_directory(
         },
         seed=config.seed,
         versions=versions(),
-        errors=_summed_up(found, tested),
+        errors=_summed_up(found, COMPOSITIONS if len(data.batch) > 1 else PROFILES),
+        scores=capacities,
     )
-    save_discharge_model(DischargeEnsemble(members, card), out)
+    save_discharge_model(DischargeProcess(gp, card) if gp else DischargeEnsemble(members, card), out)
     return card
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from statistics import NormalDist
 from types import MappingProxyType
@@ -18,10 +18,10 @@ from surrogates.conditions import outside
 from surrogates.discharge import Discharge, discharge, embed_compositions
 from surrogates.discharge_domain import DischargeDomain
 from surrogates.members import Members
-from surrogates.prediction import Prediction
+from surrogates.prediction import Prediction, Predictor
 
 if TYPE_CHECKING:  # a worker of a screen reads no model directory
-    from surrogates.discharge_models import DischargeEnsemble
+    from surrogates.discharge_models import AnyDischargeModel
 
 Quantity = Literal["capacity", "average_voltage", "energy_Wh_kg", "retention_30"]
 COLUMNS: Mapping[Quantity, str] = MappingProxyType(
@@ -67,22 +67,24 @@ class Objective:
 class DischargeObjectives:
     """A discharge model that is asked for some objectives; satisfies `Model`."""
 
-    ensemble: DischargeEnsemble
+    model: AnyDischargeModel
     objectives: tuple[Objective, ...]
 
-    def bind(self, table: CompositionTable) -> DischargePredictor:
-        """Return the predictor for compositions of these elements."""
-        domain = self.ensemble.card.domain
-        picklable = replace(domain, ranges=dict(domain.ranges))
-        return DischargePredictor(self.ensemble.members, picklable, table, self.objectives)
+    def bind(self, table: CompositionTable) -> Predictor:
+        """Return the predictor for compositions of these elements.
+
+        Raises:
+            InputError: If the model cannot be asked for an objective.
+        """
+        return self.model.bind(table, self.objectives)
 
     def warnings(self) -> list[str]:
         """Return a sentence for each objective whose condition the model was not trained on."""
         rate, cycle, V_low, V_high = np.array([one.condition for one in self.objectives]).T
         values = {"rate_mA_g": rate, "V_low": V_low, "V_high": V_high, "cycle": cycle}
-        notes = outside(values, self.ensemble.card.domain.ranges)
+        notes = outside(values, self.model.card.domain.ranges)
         return [
-            f"{one.name}: {note}, what {self.ensemble.card.name} was trained on"
+            f"{one.name}: {note}, what {self.model.card.name} was trained on"
             for one, note in zip(self.objectives, notes, strict=True)
             if note
         ]

@@ -119,6 +119,15 @@ def read_profiles(path: Path, columns: Mapping[str, str] = _NONE) -> ProfileData
     return (_taken if shaped else _resampled)(profiles, table)
 
 
+def metal_combinations(data: ProfileData) -> Tensor:
+    """Return which combination of cations besides lithium each profile is of, `n`, int64."""
+    amounts = torch.zeros(len(data.batch), len(data.table))
+    amounts.scatter_add_(1, data.batch.cations, data.batch.weights)
+    metals = torch.tensor([element != "Li" for element in data.table.elements])
+    combination: Tensor = (amounts[:, metals] > 0).unique(dim=0, return_inverse=True)[1]
+    return combination[data.composition]
+
+
 def _headers(table: TextTable, columns: Mapping[str, str]) -> dict[str, str]:
     """Return the file's header for each of our names; published ones need not be told."""
     published = {

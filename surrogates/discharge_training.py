@@ -155,6 +155,13 @@ def score_profiles(members: Members, data: ProfileData, rows: Tensor) -> Profile
     )
 
 
+def member_capacities(members: Members, data: ProfileData, rows: Tensor) -> Tensor:
+    """Return the charge that each member gives some profiles at their lowest voltage, `K x r`, mAh/g."""
+    with torch.no_grad():
+        charge, _, _ = _said(members, data, rows, data.voltage[rows, :1])
+    return charge[..., 0]
+
+
 def profile_domain(members: Members, data: ProfileData) -> DischargeDomain:
     """Return what an ensemble knows that was fitted to all of some data.
 

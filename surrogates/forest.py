@@ -68,7 +68,7 @@ class Forest:
         mean, spread = np.empty(len(rows)), np.empty(len(rows))
         for train, held in KFold(FOLDS, shuffle=True, random_state=seed).split(inputs):
             fold = _trees(TREES // FOLDS, seed).fit(inputs[train], target[train])
-            mean[held], spread[held] = _mean_and_variance(fold, inputs[held])
+            mean[held], spread[held] = mean_and_variance(fold, inputs[held])
         noise = float(((target - mean) ** 2).mean())
         return Forest(
             table=data.table,
@@ -81,7 +81,7 @@ class Forest:
     def predict(self, batch: MixtureBatch) -> tuple[Tensor, Tensor]:
         """Return mean and standard deviation of a measurement, `n` each, float64, in the target's unit."""
         inputs = mixture_inputs(self.table, batch)[:, self.columns]
-        mean, spread = map(torch.from_numpy, _mean_and_variance(self.trees, inputs))
+        mean, spread = map(torch.from_numpy, mean_and_variance(self.trees, inputs))
         epistemic, aleatoric = self.calibration.apply(spread, torch.full_like(mean, self.noise))
         return mean, (epistemic + aleatoric).sqrt()
 
@@ -112,6 +112,7 @@ def _trees(number: int, seed: int) -> ExtraTreesRegressor:
     return ExtraTreesRegressor(number, max_features=1.0, random_state=seed, n_jobs=-1)
 
 
-def _mean_and_variance(trees: ExtraTreesRegressor, inputs: Inputs) -> tuple[Inputs, Inputs]:
+def mean_and_variance(trees: ExtraTreesRegressor, inputs: Inputs) -> tuple[Inputs, Inputs]:
+    """Return mean and variance over the trees, `n` each."""
     each = np.stack([tree.predict(inputs) for tree in trees.estimators_])
     return each.mean(axis=0), each.var(axis=0)

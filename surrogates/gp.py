@@ -13,6 +13,7 @@ from surrogates.domain import Domain
 from surrogates.features import MoleculeFeatures
 from surrogates.gaussian_process import GaussianProcess
 from surrogates.gp_predictor import GPInputs, GPPredictor
+from surrogates.gp_tensors import process_of_tensors, process_tensors
 from surrogates.mixing import Encoder
 from surrogates.mixture_data import MixtureData, check_same_target
 from surrogates.molecules import MoleculeTable
@@ -111,12 +112,7 @@ class MixtureGP:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return inputs and process by name, to be saved, without what an exact process's centres give."""
-        tensors = {f"gp.inputs.{name}": getattr(self.inputs, name) for name in _INPUTS}
-        tensors |= {f"gp.process.{name}": getattr(self.process, name) for name in _PROCESS}
-        tensors["gp.counts"] = torch.tensor([self.process.inducing, self.rows_added])
-        if self.process.inducing:
-            tensors["gp.process.reduction"] = self.process.reduction
-        return tensors
+        return process_tensors(self.inputs, self.process, self.rows_added)
 
     @staticmethod
     def of_tensors(tensors: Mapping[str, Tensor], encoder: Encoder, calibration: Calibration) -> MixtureGP:
@@ -126,40 +122,5 @@ class MixtureGP:
             KeyError: If one is missing.
             ValueError: If one does not fit the others.
         """
-        inputs = GPInputs(**{name: tensors[f"gp.inputs.{name}"] for name in _INPUTS})
-        process = {name: tensors[f"gp.process.{name}"] for name in _PROCESS}
-        inducing, rows_added = _counts(tensors["gp.counts"])
-        width = inputs.directions.shape[-1] + len(inputs.column_shift)
-        count = len(process["centres"])
-        expected = {
-            "gp.inputs.directions": (len(inputs.shift), width - len(inputs.column_shift)),
-            "gp.inputs.column_scale": (len(inputs.column_shift),),
-            "gp.process.centres": (count, width),
-            "gp.process.weights": (count,),
-            "gp.process.lengthscale": (width,),
-            "gp.process.constant": (),
-            "gp.process.noise": (),
-        }
-        if inducing:
-            expected["gp.process.reduction"] = (count, count)
-        for name, shape in expected.items():
-            if tuple(tensors[name].shape) != shape:
-                raise ValueError(f"{name} is {tuple(tensors[name].shape)}, not {shape}")
-        if not 0 <= inducing <= inducing + rows_added <= count:
-            raise ValueError(f"gp.counts is {[inducing, rows_added]}, of {count} centres")
-        if not (float(process["noise"]) > 0 and bool((process["lengthscale"] > 0).all())):
-            raise ValueError("gp.process.noise and gp.process.lengthscale must be above 0")
-        if inducing:
-            fitted = GaussianProcess(**process, reduction=tensors["gp.process.reduction"], inducing=inducing)
-        else:
-            fitted = GaussianProcess.exact_of(**process)
-        return MixtureGP(encoder, inputs, fitted, calibration, rows_added)
-
-
-_INPUTS = ("shift", "directions", "column_shift", "column_scale")
-_PROCESS = ("centres", "weights", "lengthscale", "constant", "noise")
-
-
-def _counts(tensor: Tensor) -> tuple[int, int]:
-    inducing, rows_added = tensor.tolist()
-    return int(inducing), int(rows_added)
+        inputs, process, rows_added = process_of_tensors(tensors)
+        return MixtureGP(encoder, inputs, process, calibration, rows_added)

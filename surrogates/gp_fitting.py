@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 from botorch.fit import fit_gpytorch_mll
 from botorch.models import SingleTaskGP
@@ -11,6 +12,7 @@ from botorch.models.utils.gpytorch_modules import get_covar_module_with_dim_scal
 from botorch.models.utils.inducing_point_allocators import GreedyVarianceReduction
 from gpytorch.constraints import GreaterThan
 from gpytorch.mlls import ExactMarginalLogLikelihood
+from numpy.typing import NDArray
 from torch import Tensor
 
 from surrogates.calibration import FEWEST_ROWS, GAUSSIAN_FACTOR, conformal_factor, zone_factors
@@ -63,13 +65,23 @@ def fit_gp(judged: AnyJudgedEnsemble, seed: int, form: GPForm | None = None) -> 
 def interval(unseen: Unseen) -> Calibration:
     """Return the calibration that leaves variances alone, with the conformal interval of each zone."""
     error = ((unseen.target - unseen.said.mean).abs() / unseen.said.std).double().numpy()
+    return interval_of(error, unseen.zone.numpy())
+
+
+def interval_of(error: NDArray[np.float64], zone: NDArray[np.int8] | None = None) -> Calibration:
+    """Return the calibration of absolute errors in standard deviations; of few it is the Gaussian's.
+
+    Args:
+        error: `n`, of rows that were not learnt from.
+        zone: `n`, where each stands in the model's domain; by default zones are not told apart.
+    """
     if len(error) < FEWEST_ROWS:
         note = (
             f"{len(error)} rows to calibrate on, fewer than {FEWEST_ROWS}: intervals of "
             f"{GAUSSIAN_FACTOR:.3f} standard deviations as of a Gaussian."
         )
         return Calibration(1.0, 1.0, 1.0, GAUSSIAN_FACTOR, note)
-    by_zone = zone_factors(error, unseen.zone.numpy())
+    by_zone = () if zone is None else zone_factors(error, zone)
     return Calibration(1.0, 1.0, 1.0, conformal_factor(error), "", by_zone)
 
 
@@ -96,7 +108,7 @@ def fit_inputs(mixed: Tensor, columns: Tensor) -> GPInputs:
     embedded = side_by_side(mixed)
     shift, scale = embedded.mean(0), _inverse_spread(embedded)
     _, spread, directions = torch.linalg.svd((embedded - shift) * scale, full_matrices=False)
-    first = spread[0] / len(embedded) ** 0.5
+    first = (spread[0] / len(embedded) ** 0.5).clamp_min(1e-6)  # 0 where all rows are one
     return GPInputs(
         shift=shift,
         directions=(directions[:_DIRECTIONS] * scale).T.contiguous() / first,

@@ -21,10 +21,13 @@ from surrogates.discharge_domain import METALS, DischargeDomain
 from surrogates.discharge_models import (
     DischargeCard,
     DischargeEnsemble,
+    DischargeProcess,
+    discharge_ensemble,
     discharge_model,
     load_discharge_model,
     save_discharge_model,
 )
+from surrogates.discharge_objectives import Objective
 from surrogates.distillation import compare
 from surrogates.encoders.drxnet import DRXNetSettings
 from surrogates.encoders.drxnet_published import MEMBERS, load_published
@@ -33,6 +36,7 @@ from surrogates.members import Members
 from surrogates.model_directories import CARD, WEIGHTS
 from tests.benchmarks import published_discharge as loop
 from tests.synthetic_compositions import network
+from tests.synthetic_discharge_gps import small_data, small_process
 
 SETTINGS = DRXNetSettings(hidden=8, voltage=8, steps=4)
 SHIPPED = Path(str(files("surrogates") / "pretrained" / "drxnet-distilled"))
@@ -123,6 +127,62 @@ def test_a_card_of_no_members_is_refused(directory: Path) -> None:
     path = directory / CARD
     path.write_text(json.dumps(json.loads(path.read_text()) | {"members": 0}))
     assert "members: Input should be greater than or equal to 2" in _refused(directory)
+
+
+def test_a_process_is_saved_and_loaded_and_says_no_profiles(tmp_path: Path) -> None:
+    data = small_data()
+    model, path = small_process(data), tmp_path / "process"
+    save_discharge_model(model, path)
+    found = discharge_model(path)
+    assert isinstance(found, DischargeProcess)
+    assert found.card == model.card
+    assert found.sha256() == model.sha256() != found.gp.members.sha256()
+    cathodes = (data.table, data.batch[data.composition], data.conditions)
+    said, again = model.gp.predict(*cathodes), found.gp.predict(*cathodes)
+    torch.testing.assert_close(again.mean, said.mean)
+    torch.testing.assert_close(again.epistemic, said.epistemic, rtol=1e-4, atol=1e-4)
+    assert found.gp.process.centres.dtype == torch.float64
+    with pytest.raises(InputError) as error:
+        discharge_ensemble(path)
+    assert str(error.value) == (
+        f'model "{path}": this is a Gaussian process, which says capacity alone; an ensemble, which says '
+        "profiles, is needed. Give a model trained with surrogate: ensemble."
+    )
+
+
+def test_a_damaged_process_is_refused(tmp_path: Path) -> None:
+    directory = tmp_path / "process"
+    save_discharge_model(small_process(small_data()), directory)
+    path, start = directory / WEIGHTS, f"{directory / WEIGHTS}: cannot be read as part of a model: "
+    state = load_file(path)
+    save_file({name: tensor for name, tensor in state.items() if name != "gp.unit"}, path)
+    assert _refused(directory) == f"{start}there is no tensor 'gp.unit'. {MEND}"
+    save_file(state | {"gp.process.weights": torch.zeros(3).double()}, path)
+    assert _refused(directory) == f"{start}gp.process.weights is (3,), not (12,). {MEND}"
+    save_file(state | {"gp.process.weights": torch.full((12,), torch.inf).double()}, path)
+    assert _refused(directory) == f"{start}gp.process.weights holds a number that is not finite. {MEND}"
+    save_file(state, path)
+    card = directory / CARD
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"calibration": None}))
+    assert _refused(directory) == f"{start}its card holds no calibration. {MEND}"
+
+
+def test_a_process_is_asked_for_nothing_but_capacities() -> None:
+    data = small_data()
+    asked = (
+        Objective("capacity_mAh_g", "capacity", 20, 1.5, 4.8, 1),
+        Objective("energy_Wh_kg", "energy_Wh_kg", 20, 1.5, 4.8, 1),
+        Objective("kept", "retention_30", 20, 1.5, 4.8, 30),
+    )
+    process = small_process(data)
+    assert process.bind(data.table, asked[:1]).target == "capacity_mAh_g"
+    with pytest.raises(InputError) as error:
+        process.bind(data.table, asked)
+    assert str(error.value).splitlines() == [
+        f'objective "{name}": {quantity} was asked; small, a Gaussian process, says capacity alone. '
+        "Ask for capacity, or give a model trained with surrogate: ensemble."
+        for name, quantity in (("energy_Wh_kg", "energy_Wh_kg"), ("kept", "retention_30"))
+    ]
 
 
 def test_an_unknown_name_is_refused() -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from surrogates.discharge_profiles import POINTS, ProfileData, read_profiles
+from surrogates.discharge_profiles import POINTS, ProfileData, metal_combinations, read_profiles
 from surrogates.errors import InputError
 from tests.synthetic_profiles import FORMULAS, charge, table, write
 
@@ -25,6 +25,14 @@ def _refused(directory: Path, rows: pd.DataFrame) -> str:
 @pytest.fixture
 def data(tmp_path: Path) -> ProfileData:
     return read_profiles(write(tmp_path, table()))
+
+
+def test_metals_besides_lithium_are_what_a_combination_is(data: ProfileData) -> None:
+    found = metal_combinations(data)
+    assert found.shape == (12,)
+    mn_ti, mn, cr, mn_again = found[::3].tolist()
+    assert mn == mn_again and len({mn_ti, mn, cr}) == 3
+    assert (found.view(4, 3) == found[::3, None]).all()
 
 
 def test_raw_profiles_are_resampled(data: ProfileData) -> None:

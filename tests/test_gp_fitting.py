@@ -108,6 +108,12 @@ def test_an_interval_is_the_conformal_one_or_the_gaussians() -> None:
     )
 
 
+def test_rows_that_are_all_one_have_inputs_of_zero() -> None:
+    inputs = fit_inputs(torch.ones(2, 6, 3), torch.arange(6.0).double()[:, None])
+    assert not inputs.of(torch.ones(2, 6, 3), torch.zeros(6, 1).double())[:, :-1].any()
+    assert inputs.directions.isfinite().all()
+
+
 def test_repeats_worked_by_hand() -> None:
     x = torch.tensor([[0.0, 1.0]] * 12 + [[2.0, 1.0]] * 10 + [[float(i), 0.0] for i in range(5)])
     y = torch.cat([torch.tensor([1.0, 3.0] * 6 + [5.0, 7.0] * 5), torch.arange(5.0)]).double()

@@ -27,6 +27,7 @@ from surrogates.prediction import Prediction
 from surrogates.tables import read_mixtures
 from surrogates.text_tables import read_text
 from tests.saved_models import saved_ensemble, saved_law_model, saved_student
+from tests.synthetic_discharge_gps import small_data, small_process
 
 SCREEN = """
 target: log10_conductivity_S_cm
@@ -140,6 +141,25 @@ def test_a_directory_of_a_cathode_model_is_known_by_its_card(tmp_path: Path) -> 
     model = choose_row_model(str(tmp_path / "mine"))
     assert isinstance(model, CathodeRows)
     assert model.facts["name"] == "drxnet-distilled"
+
+
+def test_a_process_of_discharge_says_capacities_with_their_noise(tmp_path: Path) -> None:
+    data = small_data()
+    process = small_process(data)
+    save_discharge_model(process, tmp_path / "mine")
+    model = choose_row_model(str(tmp_path / "mine"))
+    assert model.targets == ("capacity_mAh_g",)
+    (tmp_path / "d.csv").write_text(
+        f"{','.join(('formula', *CONDITIONS))}\nLi1.2Mn0.8O1.7F0.3,20,1.5,4.8,2\n{LMTO},20,1.5,4.8,3\n"
+    )
+    rows = _read(model, tmp_path / "d.csv", is_measured=False)
+    assert not any("no measurement" in line for line in rows.report)
+    said = rows.predict().prediction
+    expected = process.gp.predict(
+        data.table, data.batch[data.composition[torch.tensor([4, 2])]], data.conditions[torch.tensor([4, 2])]
+    )
+    torch.testing.assert_close(said.mean[:, 0], expected.mean, rtol=1e-3, atol=0)
+    torch.testing.assert_close(said.std[:, 0], expected.std, rtol=1e-2, atol=0)
 
 
 def test_other_models_are_refused(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -11,7 +12,7 @@ from safetensors.torch import save_file
 from campaigns import cli
 from campaigns.config import bundled_job, load_yaml
 from campaigns.train_config import DistillationConfig, ProfileConfig
-from surrogates.discharge_models import discharge_model
+from surrogates.discharge_models import DischargeProcess, discharge_model
 from surrogates.discharge_training import ProfileSettings
 from surrogates.distillation import DistillationSettings
 from surrogates.encoders.drxnet_published import MEMBERS, weights_file
@@ -24,6 +25,17 @@ members: 2
 steps: 2
 splits: 2
 test_fraction: 0.4
+"""
+SCREEN = """
+model: ./model
+objectives:
+  - {quantity: capacity, rate_mA_g: 20, window_V: [1.5, 4.8], cycle: 1}
+space:
+  metals: [Mn3+, Mn4+, Ti4+]
+  metals_per_composition: [2]
+  lithium: [1.2]
+  fluorine: [0.0, 0.1]
+  step: 0.1
 """
 TEACHERS = "teachers: theirs\nconditions: 100\nunseen: 100\nepochs: 2\n"
 
@@ -78,6 +90,52 @@ def test_one_composition_is_judged_on_single_profiles_and_the_switch_can_be_off(
     card = discharge_model(job.parent / "model").card
     assert card.errors["tested"] == "profiles of the one composition"
     assert not card.settings.monotonic
+
+
+def test_a_process_is_trained_beside_the_ensemble_and_a_forest(
+    job: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(job.parent, table(cycles=5))
+    job.write_text(PROFILES + "surrogate: gp\nbeside: [forest, gp]\n")
+    out = job.parent / "model"
+    assert activelearn(monkeypatch, "train", job, "--out", out) == 0
+    assert "mine: capacity, mAh/g, mean over splits ± standard deviation" in capsys.readouterr().out
+    model = discharge_model(out)
+    assert isinstance(model, DischargeProcess)
+    assert model.card.calibration == model.gp.calibration
+    assert [(row.tested, row.model) for row in model.card.scores] == [
+        (tested, name)
+        for tested in ("compositions", "metal combinations")
+        for name in ("ensemble", "gp", "forest")
+    ]
+    assert model.card.errors["tested"] == "compositions" and model.card.errors["splits"] == 2
+    assert len(model.gp.process) == 20
+    twin = job.parent / "twin"
+    assert activelearn(monkeypatch, "train", job, "--out", twin) == 0
+    assert (out / "model.safetensors").read_bytes() == (twin / "model.safetensors").read_bytes()
+    screen = job.parent / "screen.yaml"
+    screen.write_text(SCREEN)
+    assert activelearn(monkeypatch, "screen", screen, "--engine", "local", "--out", job.parent / "list") == 0
+    ranked = pd.read_csv(job.parent / "list" / "ranked.csv")
+    assert (ranked["capacity_mAh_g_std_aleatoric"] > 0).all()
+    capsys.readouterr()
+    screen.write_text(SCREEN.replace("quantity: capacity", "quantity: energy_Wh_kg"))
+    assert activelearn(monkeypatch, "screen", screen, "--engine", "local", "--out", job.parent / "no") == 2
+    assert capsys.readouterr().err == (
+        'error: objective "energy_Wh_kg": energy_Wh_kg was asked; mine, a Gaussian process, says capacity '
+        "alone. Ask for capacity, or give a model trained with surrogate: ensemble.\n"
+    )
+    assert not (job.parent / "no").exists()
+
+
+def test_an_unknown_rival_is_refused(
+    job: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job.write_text(PROFILES + "beside: [deep-kernel]\n")
+    assert _refused(job, monkeypatch, capsys) == (
+        "error: mine.yaml, key \"beside[item 1]\": 'deep-kernel' came; input should be 'ensemble', 'gp' or "
+        "'forest'. Correct the value.\n"
+    )
 
 
 def _refused(job: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
