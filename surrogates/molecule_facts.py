@@ -29,6 +29,8 @@ class SolventFacts:
         permittivity: Relative, at 25 C.
         melting_point_K: Of the pure solvent.
         donor_number: Gutmann's, kcal/mol.
+        fusion_enthalpy_J_mol: At the melting point.
+        fusion_source: Where the melting point and the enthalpy of fusion are from, with the file's marks.
     """
 
     molar_volume_cm3_mol: float
@@ -38,6 +40,8 @@ class SolventFacts:
     permittivity: float
     melting_point_K: float
     donor_number: float
+    fusion_enthalpy_J_mol: float
+    fusion_source: str
 
     def log_viscosity(self, temperature_K: float = _ROOM_K) -> float:
         """Return the natural logarithm of the viscosity in mPa s; nothing is known of it near `T0`."""
@@ -75,8 +79,10 @@ def solvent_facts() -> dict[str, SolventFacts]:
                     "permittivity",
                     "melting_point_K",
                     "donor_number",
+                    "fusion_enthalpy_J_mol",
                 )
             ),
+            "; ".join(dict.fromkeys([row["melting_source"], row["fusion_source"]])),
         )
     return found
 
