@@ -42,18 +42,13 @@ class MixtureMask:
     def slacks(self, product: MixtureProduct) -> Tensor:
         """Return the room that each constraint leaves each candidate, `n x v`, float64."""
         m, c = len(product.weights), len(product.salt)
-        every = torch.zeros(m, dtype=torch.int64), torch.zeros(c, dtype=torch.int64)
-        mixtures = MixtureBatch(
-            product.solvents, product.weights, *(row[:, None] for row in (every[0], every[0])), every[0]
-        )
-        conditions = MixtureBatch(
-            every[1][:, None],
-            every[1][:, None],
-            product.salt[:, None],
-            product.molality[:, None],
-            product.temperature_K,
-        )
-        x, y = self._rows(mixtures), self._rows(conditions)
+        none = torch.zeros(m, dtype=torch.int64)
+        nothing = none[:, None]
+        mixtures = MixtureBatch(product.solvents, product.weights, nothing, nothing, none)
+        void = torch.zeros(c, 1, dtype=torch.int64)
+        salts, molality = product.salt[:, None], product.molality[:, None]
+        conditions = MixtureBatch(void, void, salts, molality, product.temperature_K)
+        x, y = self._amounts(mixtures), self._amounts(conditions)
         columns = [self._slack(one, x, y) for one in self.constraints.asked]
         return torch.stack([column.flatten()[product.start : product.stop] for column in columns], dim=-1)
 
@@ -88,7 +83,7 @@ class MixtureMask:
             return -residual.abs() if one.is_equality else residual
         return slack(one, (x[:, None] + y).flatten(0, 1)).view(shape)
 
-    def _rows(self, batch: MixtureBatch) -> Tensor:
+    def _amounts(self, batch: MixtureBatch) -> Tensor:
         solvents, salts = self._places
         return self._variables.scatter(batch, solvents, salts)
 

@@ -64,7 +64,7 @@ class ConstrainedSpace:
         Args:
             table: With the columns of `MixtureSpace.describe`.
         """
-        candidates = torch.from_numpy(table["candidate"].to_numpy())
+        candidates = torch.tensor(table["candidate"].to_list())
         x = MixtureVariables(self.space.solvents, self.space.salts).rows(
             self.space.at(candidates), self.space.table
         )
@@ -74,7 +74,7 @@ class ConstrainedSpace:
             named = {"liquid range", *(f"solubility of {salt}" for salt in self.space.salts)}
             for one in self.mask.constraints.asked:
                 if one.name not in named and ": no data on" not in one.name:
-                    added[f"slack {one.name}"] = slack(one, x).numpy()
+                    added[f"slack {one.name}"] = slack(one, x).numpy().round(9) + 0.0  # no -0
         flags = [np.full(len(table), "", dtype=object)]
         solvents = _solvents_of(table)
         if self.solubility is not None:
@@ -115,7 +115,7 @@ class ConstrainedSpace:
 
 def _solvents_of(table: pd.DataFrame) -> list[tuple[str, ...]]:
     """Return the names of the solvents of each row."""
-    slots = [name for name in table if name.startswith("solvent_") and not name.endswith("_smiles")]
+    slots = [name for name in map(str, table) if name.startswith("solvent_") and not name.endswith("_smiles")]
     return [
         tuple(name for name in row if isinstance(name, str))
         for row in zip(*(table[slot] for slot in slots), strict=True)
