@@ -15,8 +15,8 @@ from activelearn.chemical_constraints import (
     site_balance,
 )
 from activelearn.constraints import Constraints
-from campaigns.config import resolve_job, load_yaml
 from campaigns.cathode_config import CathodeScreenConfig
+from campaigns.config import load_yaml, resolve_job
 from campaigns.screen_config import ScreenConfig
 from surrogates.compositions import CHARGE_TOLERANCE, Composition, ions
 from surrogates.molecules import Component

@@ -88,8 +88,8 @@ def test_flags_leave_nothing_out(tmp_path: Path) -> None:
         ),
         (
             "  liquid_range: maybe\n",
-            "job.yaml, key \"constraints.liquid_range\": 'maybe' came; input should be 'constraint' or 'flag'. "
-            "Correct the value.",
+            "job.yaml, key \"constraints.liquid_range\": 'maybe' came; input should be 'constraint' or "
+            "'flag'. Correct the value.",
         ),
         (
             "  bounds: {EC: {at_least: 0.6}, DMC: {at_least: 0.5}}\n",
@@ -98,7 +98,8 @@ def test_flags_leave_nothing_out(tmp_path: Path) -> None:
             "Loosen one of them, or change the space.",
         ),
         (
-            "  ratios: [{of: EC, to: DMC, value: 0.3}]\n  at_most: [{count: 2}]\n  bounds: {DMC: {at_least: 0.1}}\n",
+            "  ratios: [{of: EC, to: DMC, value: 0.3}]\n  at_most: [{count: 2}]\n"
+            "  bounds: {DMC: {at_least: 0.1}}\n",
             'constraints: none of the 108 candidates fulfils all; of them miss "DMC at least 0.1" 18, '
             '"EC is 0.3 times DMC" 108, "at most 2 solvents" 72. Loosen one, or change the space.',
         ),

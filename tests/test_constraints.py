@@ -137,11 +137,13 @@ MEND = "Write it as package.module:function, and let $PYTHONPATH lead to the mod
         ("no_such_module_here", f"there is no such function. {MEND}"),
         (
             "no_such_module_here:f",
-            f"its module cannot be imported: ModuleNotFoundError: No module named 'no_such_module_here'. {MEND}",
+            "its module cannot be imported: ModuleNotFoundError: No module named 'no_such_module_here'. "
+            f"{MEND}",
         ),
         (
             f"{__name__}:no_tensor",
-            "it gave float for amounts of shape [2]; a tensor of that was expected. Return one number a candidate.",
+            "it gave float for amounts of shape [2]; a tensor of that was expected. Return one number a "
+            "candidate.",
         ),
         (
             f"{__name__}:scalar",
