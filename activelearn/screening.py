@@ -65,6 +65,17 @@ class Space(Protocol):
         """Return what the candidates are, in people's words, a row each."""
 
 
+class Mask(Protocol):
+    """What candidates must fulfil to be ranked. It must pickle."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the `v` constraints."""
+
+    def missed(self, batch: Any) -> np.ndarray:
+        """Return whether each of `n` candidates misses each constraint, `n x v`."""
+
+
 def by_mean(prediction: Prediction) -> Tensor:
     """Return the mean, float64."""
     return prediction.mean.double()
@@ -104,8 +115,17 @@ def merge_best(one: np.ndarray, other: np.ndarray, k: int) -> np.ndarray:
     return best(np.concatenate([one, other]), k)
 
 
-def row_type(objectives: tuple[str, ...]) -> np.dtype:
-    """Return `ROW` for the objectives: columns of each carry its name, and several have no score."""
+def row_type(objectives: tuple[str, ...], is_masked: bool = False) -> np.dtype:
+    """Return `ROW` for the objectives: columns of each carry its name, and several have no score.
+
+    Args:
+        objectives: Their names, if they have any.
+        is_masked: Whether a column says that a candidate is feasible.
+    """
+    if is_masked:
+        unmasked = row_type(objectives)
+        fields = [(name, unmasked[name]) for name in unmasked.names or ()]
+        return np.dtype([*fields, ("feasible", "?")])
     numbers = ("mean", "std_epistemic", "std_aleatoric")
     columns = [(f"{name}_{number}", "f4") for name in objectives for number in numbers]
     score = [("score", "f8")] if len(objectives) == 1 else []
@@ -115,13 +135,17 @@ def row_type(objectives: tuple[str, ...]) -> np.dtype:
 
 @dataclass(frozen=True)
 class ScoredChunk:
-    """What a worker returns of a chunk: its best rows, counts, and where its time went [s]."""
+    """What a worker returns of a chunk: its best rows, counts, and where its time went [s].
+
+    `missed` counts, `v + 1`, the candidates that miss each constraint of the mask, and those that miss any.
+    """
 
     chunk: range
     top: np.ndarray
     in_domain: int
     compute_s: float
     write_s: float
+    missed: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
 
 @dataclass(frozen=True)
@@ -135,6 +159,7 @@ class Screen:
         top_k: How many are kept of the whole space.
         shards: Directory for all scored candidates, or None to keep the best only.
         objectives: Names of the columns of the prediction, `n x o`; empty where it has none, `n`.
+        mask: Leaves candidates out of the ranking; they are counted and stand in the shards all the same.
     """
 
     space: Space
@@ -143,6 +168,7 @@ class Screen:
     top_k: int
     shards: Path | None = None
     objectives: tuple[str, ...] = ()
+    mask: Mask | None = None
 
     @property
     def merge(self) -> Merge:
@@ -179,10 +205,12 @@ class Screen:
             InputError: If the model gives no finite number or the shard cannot be written.
         """
         started = perf_counter()
-        rows = np.empty(len(chunk), row_type(self.objectives))
+        rows = np.empty(len(chunk), row_type(self.objectives, self.mask is not None))
+        missed = np.zeros(0 if self.mask is None else len(self.mask.names) + 1, dtype=np.int64)
         for first in range(0, len(chunk), BLOCK):
-            self._score_block(chunk.start + first, rows[first : first + BLOCK])
-        top = skyband(rows, self.objectives, self.top_k) if self.is_pareto else best(rows, self.top_k)
+            missed += self._score_block(chunk.start + first, rows[first : first + BLOCK])
+        ranked = rows if self.mask is None else rows[rows["feasible"]]
+        top = skyband(ranked, self.objectives, self.top_k) if self.is_pareto else best(ranked, self.top_k)
         scored = perf_counter()
         if path := self.shard(chunk):
             try:
@@ -190,11 +218,14 @@ class Screen:
             except OSError as error:
                 raise InputError(_cannot_write(path.parent, error)) from None
         written = perf_counter()
-        return ScoredChunk(chunk, top, int(rows["in_domain"].sum()), scored - started, written - scored)
+        in_domain = int(rows["in_domain"].sum())
+        return ScoredChunk(chunk, top, in_domain, scored - started, written - scored, missed)
 
-    def _score_block(self, start: int, rows: np.ndarray) -> None:
+    def _score_block(self, start: int, rows: np.ndarray) -> np.ndarray:
+        """Fill the rows; return how many candidates miss each constraint, and any."""
+        batch = self.space[start : start + len(rows)]
         with torch.inference_mode():
-            prediction = self.predictor.predict(self.space[start : start + len(rows)])
+            prediction = self.predictor.predict(batch)
             score = self.score(prediction)
         rows["candidate"] = np.arange(start, start + len(rows))
         parts = {
@@ -211,6 +242,11 @@ class Screen:
             rows["score"] = score.reshape(-1)
         if not score.isfinite().all():
             raise InputError(self._not_finite(start, prediction.mean, score))
+        if self.mask is None:
+            return np.zeros(0, dtype=np.int64)
+        missed = self.mask.missed(batch)
+        rows["feasible"] = ~missed.any(1)
+        return np.array([*missed.sum(0), (~rows["feasible"]).sum()], dtype=np.int64)
 
     @property
     def _prefixes(self) -> list[str]:
@@ -239,6 +275,7 @@ class Standing:
         top: The best of them, best first; of several objectives, all that may be among the best.
         compute_s: Time the workers spent on predicting and ranking, together, s.
         write_s: Time the workers spent on writing shards, together, s.
+        missed: Candidates that miss each constraint of the mask, then those that miss any, `v + 1`.
     """
 
     finished: frozenset[int] = frozenset()
@@ -247,6 +284,7 @@ class Standing:
     top: np.ndarray = field(default_factory=lambda: np.empty(0, ROW))
     compute_s: float = 0.0
     write_s: float = 0.0
+    missed: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def after(self, scored: ScoredChunk, top_k: int, merge: Merge = merge_best) -> Standing:
         """Return the standing with one more chunk."""
@@ -257,6 +295,7 @@ class Standing:
             top=merge(self.top, scored.top, top_k) if len(self.top) else scored.top,
             compute_s=self.compute_s + scored.compute_s,
             write_s=self.write_s + scored.write_s,
+            missed=self.missed + scored.missed if len(self.missed) else scored.missed,
         )
 
 

@@ -19,6 +19,7 @@ from activelearn.screening import Engine, Screen, Standing, in_process, run
 from activelearn.spaces import MixtureSpace
 from campaigns.cathode_config import CathodeScreenConfig
 from campaigns.config import load_yaml_of_kind, resolve_job
+from campaigns.constrained_list import ConstrainedSpace
 from campaigns.report import print_best, progress, watched
 from campaigns.screen_config import ScreenConfig
 from campaigns.screen_record import ScreenRecord, is_grid, ranked_table
@@ -63,8 +64,10 @@ def choose_screen(job: str, top_k: int | None, model: str | None = None) -> AnyS
     """
     path = resolve_job(job)
     config: AnyScreen = load_yaml_of_kind(path, _kind)
-    if isinstance(config, CathodeScreenConfig):
-        config = config.relative_to(path) if model is None else config.model_copy(update={"model": model})
+    if isinstance(config, ScreenConfig) or model is None:
+        config = config.relative_to(path)
+    else:
+        config = config.model_copy(update={"model": model})
     return config if top_k is None else config.model_copy(update={"top_k": top_k})
 
 
@@ -207,22 +210,27 @@ def screen_to_files(
         The record of the finished screen.
 
     Raises:
-        InputError: If the model predicts another target or nothing without salt, or `out` holds a screen that
-            is not to be resumed or is not this one.
+        InputError: If the model predicts another target or nothing without salt, `out` holds a screen that
+            is not to be resumed or is not this one, or no candidate fulfils the constraints.
     """
     started = perf_counter()
     space = config.space.space()
     predictor = chosen.model.bind(space.table)
+    constrained = None
     if isinstance(config, ScreenConfig):
         check_fits(chosen.model, predictor.target, config)
+        if config.constraints is not None:
+            constrained = ConstrainedSpace.of(config.constraints, config.space.space())
+            chosen = replace(chosen, warnings=(*chosen.warnings, *constrained.warnings()))
     load_s = chosen.load_s + perf_counter() - started
     shards = out.resolve() / "predictions" if keep_shards else None
     objectives = config.asked() if isinstance(config, CathodeScreenConfig) else ()
     names = tuple(asked.name for asked in objectives)
-    screen = Screen(space, predictor, config.score(), config.top_k, shards, names)
+    mask = None if constrained is None else constrained.mask
+    screen = Screen(space, predictor, config.score(), config.top_k, shards, names, mask)
     record = ScreenRecord.open(out, _asked(config, chosen, screen), resume)
     if not record.is_finished():
-        _work_off(screen, record, engine, console, load_s, objectives)
+        _work_off(screen, record, engine, console, load_s, objectives, constrained)
     elif lost := screen.lost(screen.chunks()):
         record.begin()
         with engine as score:
@@ -251,6 +259,11 @@ def check_fits(model: Model, target: str, config: ScreenConfig) -> None:
 def print_summary(record: ScreenRecord, console: Console) -> None:
     """Print the ten best of a finished screen and where its files are."""
     print_best(pd.read_csv(record.ranked, nrows=10), record.asked["candidates"], console)
+    counts = record.counts()
+    if "infeasible" in counts:
+        missed = ", ".join(f'"{name}" {count:,}' for name, count in counts["infeasible_by"].items() if count)
+        told = f"Left out by constraints: {counts['infeasible']:,}"
+        console.print(f"{told}; they miss {missed}" if missed else told, soft_wrap=True, markup=False)
     for warning in record.asked["warnings"]:
         console.print(f"Warning: {warning}", soft_wrap=True, highlight=False, markup=False)
     files = {"The list": record.ranked}
@@ -271,6 +284,7 @@ def _work_off(
     console: Console,
     load_s: float,
     objectives: tuple[Objective, ...],
+    constrained: ConstrainedSpace | None,
 ) -> None:
     """Screen what is left, keep the standing after each chunk, and write the results."""
     opening = perf_counter()
@@ -292,6 +306,8 @@ def _work_off(
     ranked = ranked_table(screen, standing.top)
     if objectives:  # their conditions are the same for all candidates; a row says so all the same
         ranked["warning"] = "; ".join(record.asked["warnings"])
+    if constrained is not None:
+        ranked = pd.concat([ranked, constrained.columns(ranked)], axis=1)
     record.write_ranked(ranked)
     from campaigns.plots import save_list, save_maps  # Matplotlib takes half a second
 
@@ -308,6 +324,7 @@ def _work_off(
             "ranked": len(ranked),
             "of_earlier_runs": before.candidates,
             **_front(screen, standing),
+            **(constrained.counts(standing) if constrained else {}),
         },
         "timings_s": {
             "load_model": load_s,

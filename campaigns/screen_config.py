@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -19,6 +20,7 @@ from pydantic import (
 from activelearn.screening import Score, by_mean, by_probability_above, by_ucb
 from activelearn.spaces import MixtureSpace
 from campaigns.config import STRICT
+from campaigns.constraint_config import ConstraintsConfig
 from surrogates.chemicals import UnknownChemical, name_of, resolve
 from surrogates.molecules import Component, MoleculeTable, is_polymer
 
@@ -95,7 +97,7 @@ class SpaceConfig(BaseModel):
 
 
 class ScreenConfig(BaseModel):
-    """A screen: the space, the target, what to rank by, and how many of the best to list."""
+    """A screen: the space, the target, what to rank by, how many of the best to list, and constraints."""
 
     model_config = STRICT
 
@@ -105,11 +107,20 @@ class ScreenConfig(BaseModel):
     threshold: float | None = None
     top_k: PositiveInt = 1000
     space: SpaceConfig
+    constraints: ConstraintsConfig | None = None
 
     @model_validator(mode="after")
     def _ranks_by_what_it_needs(self) -> ScreenConfig:
         check_ranking(self.rank_by, self.kappa, self.threshold)
+        if self.constraints is not None:
+            self.constraints.check_names(self.space.space())
         return self
+
+    def relative_to(self, job: Path) -> ScreenConfig:
+        """Return the screen with the paths of its constraints as seen from here, not from the job's file."""
+        if self.constraints is None:
+            return self
+        return self.model_copy(update={"constraints": self.constraints.relative_to(job)})
 
     def score(self) -> Score:
         """Return what the candidates are ranked by."""

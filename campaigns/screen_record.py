@@ -128,6 +128,7 @@ class ScreenRecord:
                     top=saved["top"],
                     compute_s=float(saved["compute_s"]),
                     write_s=float(saved["write_s"]),
+                    missed=saved["missed"],
                 )
         except (OSError, ValueError, KeyError, BadZipFile):
             wrong = "the file is damaged"
@@ -144,6 +145,7 @@ class ScreenRecord:
                 top=standing.top,
                 compute_s=standing.compute_s,
                 write_s=standing.write_s,
+                missed=standing.missed,
             )
 
     def write_ranked(self, table: pd.DataFrame) -> None:
@@ -155,6 +157,11 @@ class ScreenRecord:
         """Add the results to `run.json`; the screen is finished."""
         self._write_summary({"finished": True, **self.asked, **results})
         self._progress.unlink(missing_ok=True)
+
+    def counts(self) -> Json:
+        """Return the counts of a finished screen, as `run.json` has them."""
+        counts: Json = self._read_summary()["counts"]
+        return counts
 
     def _write_summary(self, content: Json) -> None:
         with written_whole(self.summary) as temporary:

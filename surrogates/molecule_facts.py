@@ -29,6 +29,8 @@ class SolventFacts:
         permittivity: Relative, at 25 C.
         melting_point_K: Of the pure solvent.
         donor_number: Gutmann's, kcal/mol.
+        fusion_enthalpy_J_mol: At the melting point.
+        fusion_source: Where the melting point and the enthalpy of fusion are from, with the file's marks.
     """
 
     molar_volume_cm3_mol: float
@@ -38,6 +40,8 @@ class SolventFacts:
     permittivity: float
     melting_point_K: float
     donor_number: float
+    fusion_enthalpy_J_mol: float
+    fusion_source: str
 
     def log_viscosity(self, temperature_K: float = _ROOM_K) -> float:
         """Return the natural logarithm of the viscosity in mPa s; nothing is known of it near `T0`."""
@@ -61,24 +65,7 @@ class AnionFacts:
 @cache
 def solvent_facts() -> dict[str, SolventFacts]:
     """Return the facts by canonical SMILES; the file's header and columns say where each comes from."""
-    found = {}
-    for row in _rows("solvent_facts.csv"):
-        component = Component.of(row["smiles"])
-        found[component.smiles] = SolventFacts(
-            component.molar_mass / float(row["density_g_cm3"]),
-            *(
-                float(row[name] or "nan")
-                for name in (
-                    "viscosity_A",
-                    "viscosity_B_K",
-                    "viscosity_T0_K",
-                    "permittivity",
-                    "melting_point_K",
-                    "donor_number",
-                )
-            ),
-        )
-    return found
+    return {Component.of(row["smiles"]).smiles: _solvent(row) for row in _rows("solvent_facts.csv")}
 
 
 @cache
@@ -90,6 +77,23 @@ def anion_facts() -> dict[str, AnionFacts]:
         )
         for row in _rows("anion_facts.csv")
     }
+
+
+def _solvent(row: dict[str, str]) -> SolventFacts:
+    def number(name: str) -> float:
+        return float(row[name] or "nan")
+
+    return SolventFacts(
+        molar_volume_cm3_mol=Component.of(row["smiles"]).molar_mass / number("density_g_cm3"),
+        viscosity_A=number("viscosity_A"),
+        viscosity_B_K=number("viscosity_B_K"),
+        viscosity_T0_K=number("viscosity_T0_K"),
+        permittivity=number("permittivity"),
+        melting_point_K=number("melting_point_K"),
+        donor_number=number("donor_number"),
+        fusion_enthalpy_J_mol=number("fusion_enthalpy_J_mol"),
+        fusion_source="; ".join(dict.fromkeys([row["melting_source"], row["fusion_source"]])),
+    )
 
 
 WIDTH = 12

@@ -29,6 +29,7 @@ def test_facts_are_those_of_the_reference(reference_dir: Path) -> None:
         assert facts.permittivity == float(row["eps25"])
         assert facts.donor_number == float(row["donor_number"])
         assert math.isnan(facts.melting_point_K) == (row["Tm_K"] == "")
+        assert facts.fusion_enthalpy_J_mol == pytest.approx(float(row["dHfus_J_mol"] or "nan"), nan_ok=True)
         assert facts.melting_point_K == pytest.approx(float(row["Tm_K"] or "nan"), nan_ok=True)
     with (reference_dir / "salts.csv").open(encoding="utf-8") as lines:
         for row in csv.DictReader(lines):

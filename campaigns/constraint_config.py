@@ -1,0 +1,189 @@
+"""The key `constraints` of a screen's YAML: what a mixture must fulfil to be listed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+
+from activelearn.chemical_constraints import MixtureVariables, at_least, at_most, ratio
+from activelearn.conflicts import check_possible
+from activelearn.constraints import AtMost, Constraint, Constraints, FromFunction, LeastIfPresent, imported
+from activelearn.mixture_masks import MixtureMask
+from activelearn.solubility import LiquidRange, Solubility, read_limits
+from activelearn.spaces import MixtureSpace
+from campaigns.config import STRICT
+
+Use = Literal["constraint", "flag"]
+
+
+class RangeConfig(BaseModel):
+    """What an amount may be: `at_least`, `at_most` or both."""
+
+    model_config = STRICT
+
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> RangeConfig:
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("at_least or at_most is missing")
+        return self
+
+
+class SumConfig(RangeConfig):
+    """A linear inequality: a sum of amounts, each times its coefficient, and its range."""
+
+    name: Annotated[str, Field(min_length=1)]
+    terms: Annotated[dict[str, float], Field(min_length=1)]
+
+
+class RatioConfig(BaseModel):
+    """An amount that is a fixed multiple of another."""
+
+    model_config = STRICT
+
+    of: str
+    to: str
+    value: PositiveFloat
+
+
+class CountConfig(BaseModel):
+    """At most `count` of some components, all solvents by default, each absent or with `least` at least."""
+
+    model_config = STRICT
+
+    count: PositiveInt
+    least: NonNegativeFloat = 0.0
+    components: Annotated[list[str], Field(min_length=1)] | None = None
+
+
+class SolubilityConfig(BaseModel):
+    """Whether salt beyond what dissolves keeps a mixture out or is only told, and a table of the user's own.
+
+    Attributes:
+        use: A constraint, or a flag in the list.
+        table: File of saturated solutions, relative to the job's; see `activelearn.solubility.read_limits`.
+        columns: What its headers mean.
+        units: What its units are.
+    """
+
+    model_config = STRICT
+
+    use: Use = "constraint"
+    table: Path | None = None
+    columns: dict[str, str] = Field(default_factory=dict)
+    units: dict[str, str] = Field(default_factory=dict)
+
+
+class ConstraintsConfig(BaseModel):
+    """Constraints of mixtures; names are those of the space's solvents and salts, and `temperature_K`.
+
+    Attributes:
+        bounds: The range of an amount: weight fraction among the solvents, mol/kg, K.
+        linear: Ranges of sums.
+        ratios: Fixed ratios.
+        at_most: Limits on how many are present.
+        functions: Functions of the user's own, `package.module:function`.
+        solubility: Whether and how salt limits are used; by default not.
+        liquid_range: Likewise of the ideal liquidus.
+    """
+
+    model_config = STRICT
+
+    bounds: dict[str, RangeConfig] = Field(default_factory=dict)
+    linear: list[SumConfig] = Field(default_factory=list)
+    ratios: list[RatioConfig] = Field(default_factory=list)
+    at_most: list[CountConfig] = Field(default_factory=list)
+    functions: list[str] = Field(default_factory=list)
+    solubility: SolubilityConfig | None = None
+    liquid_range: Use | None = None
+
+    def relative_to(self, job: Path) -> ConstraintsConfig:
+        """Return the constraints with the table as seen from here, not from the job's file."""
+        if self.solubility is None or self.solubility.table is None:
+            return self
+        table = job.parent / self.solubility.table
+        return self.model_copy(update={"solubility": self.solubility.model_copy(update={"table": table})})
+
+    def check_names(self, space: MixtureSpace) -> None:
+        """Check that the amounts that are named are those of a space.
+
+        Raises:
+            ValueError: If one is not.
+        """
+        list(self._amounts(MixtureVariables(space.solvents, space.salts)))
+
+    def facts(self, space: MixtureSpace) -> tuple[Solubility | None, LiquidRange | None]:
+        """Return what is known of solubility and of the liquid range, where they are asked for.
+
+        Raises:
+            InputError: If the table cannot be used.
+        """
+        variables = MixtureVariables(space.solvents, space.salts)
+        asked, solubility = self.solubility, None
+        if asked is not None:
+            rows = read_limits(asked.table, asked.columns, asked.units) if asked.table else ()
+            ends = min(space.temperature_K), max(space.temperature_K)
+            solubility = Solubility(variables, ends, rows)
+        return solubility, LiquidRange(variables) if self.liquid_range else None
+
+    def mask(
+        self, space: MixtureSpace, solubility: Solubility | None, liquid: LiquidRange | None
+    ) -> MixtureMask | None:
+        """Return what leaves candidates out, None if nothing does.
+
+        Args:
+            space: The candidates.
+            solubility: What is known of it; see `facts`.
+            liquid: Likewise.
+
+        Raises:
+            InputError: If nothing in the space fulfils all, or a function cannot be imported.
+        """
+        variables = MixtureVariables(space.solvents, space.salts)
+        asked: list[Constraint] = list(self._amounts(variables))
+        asked += [FromFunction(path, variables.names) for path in self.functions]
+        for path in self.functions:
+            imported(path)
+        if solubility is not None and self.solubility is not None and self.solubility.use == "constraint":
+            asked += solubility.constraints()
+        if liquid is not None and self.liquid_range == "constraint":
+            asked += liquid.constraints()
+        if not asked:
+            return None
+        molality, temperature_K = space.molality_mol_kg, space.temperature_K
+        domain = variables.domain((min(molality), max(molality)), (min(temperature_K), max(temperature_K)))
+        constraints = Constraints(variables.names, domain, tuple(asked))
+        check_possible(constraints)
+        mask = MixtureMask(space, constraints)
+        mask.check_any()
+        return mask
+
+    def _amounts(self, variables: MixtureVariables) -> Iterator[Constraint]:
+        for name, bounds in self.bounds.items():
+            yield from _range(name, {name: 1.0}, bounds, variables)
+        for one in self.linear:
+            yield from _range(one.name, one.terms, one, variables)
+        for item in self.ratios:
+            title = f"{item.of} is {item.value:g} times {item.to}"
+            yield ratio(title, variables, item.of, item.to, item.value)
+        for count in self.at_most:
+            names = count.components or list(variables.solvents)
+            columns = tuple(variables.column(name) for name in names)
+            of = f"of {', '.join(names)}" if count.components else "solvents"
+            yield AtMost(f"at most {count.count} {of}", columns, count.count)
+            if count.least:
+                yield LeastIfPresent(f"at least {count.least:g} {of}, if any", columns, count.least)
+
+
+def _range(
+    name: str, terms: dict[str, float], ends: RangeConfig, variables: MixtureVariables
+) -> Iterator[Constraint]:
+    if ends.at_least is not None:
+        yield at_least(f"{name} at least {ends.at_least:g}", variables, terms, ends.at_least)
+    if ends.at_most is not None:
+        yield at_most(f"{name} at most {ends.at_most:g}", variables, terms, ends.at_most)
