@@ -29,7 +29,7 @@ WEAKEST_DONOR = 5.0
 """Donor number, kcal/mol, below which a solvent does not count as one for lithium: GUESS. Of the known ones
 dichloromethane (0) and toluene (0.1) lie below, the next is fluoroethylene carbonate (9.1)."""
 _SAME_TEMPERATURE_K = 5.0
-_ABSENT = 1e-9  # mole fraction; its liquidus is far below any temperature in use
+_ABSENT = 1e-9  # mole fraction below which a solvent counts as so much, so that gradients stay finite
 
 
 @dataclass(frozen=True)
@@ -266,7 +266,7 @@ class LiquidRange:
         salt = (x[..., k : k + len(ions)] * ions).sum(-1, keepdim=True)
         activity = (moles / (moles.sum(-1, keepdim=True) + salt)).clamp_min(_ABSENT)
         freezing = enthalpy / (enthalpy / melting - GAS_CONSTANT * activity.log())
-        return freezing.amax(-1)
+        return torch.where(moles > 0, freezing, 0.0).amax(-1)
 
     @cached_property
     def unknown_solvents(self) -> tuple[str, ...]:

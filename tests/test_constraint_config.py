@@ -22,7 +22,7 @@ constraints:
 ALL = """\
   bounds: {EC: {at_least: 0.2, at_most: 0.6}}
   linear: [{name: both, terms: {EC: 1, DMC: 1}, at_least: 0.8}]
-  ratios: [{of: EC, to: DMC, value: 0.5}]
+  ratios: [{of: EC, to: DMC, value: 1}]
   at_most: [{count: 2, least: 0.2}, {count: 1, components: [EC, FEC]}]
   functions: ["tests.test_constraints:scalar"]
   solubility: {use: constraint}
@@ -58,7 +58,7 @@ def test_every_kind_becomes_a_constraint(tmp_path: Path) -> None:
         "EC at least 0.2",
         "EC at most 0.6",
         "both at least 0.8",
-        "EC is 0.5 times DMC",
+        "EC is 1 times DMC",
         "at most 2 solvents",
         "at least 0.1 solvents, if any",
         "solubility of LiPF6",
@@ -100,8 +100,8 @@ def test_flags_leave_nothing_out(tmp_path: Path) -> None:
         (
             "  ratios: [{of: EC, to: DMC, value: 0.3}]\n  at_most: [{count: 2}]\n"
             "  bounds: {DMC: {at_least: 0.1}}\n",
-            'constraints: none of the 108 candidates fulfils all; of them miss "DMC at least 0.1" 18, '
-            '"EC is 0.3 times DMC" 108, "at most 2 solvents" 72. Loosen one, or change the space.',
+            'constraints: none of the 126 candidates fulfils all; of them miss "DMC at least 0.1" 18, '
+            '"EC is 0.3 times DMC" 126, "at most 2 solvents" 72. Loosen one, or change the space.',
         ),
         (
             "  functions: [nowhere]\n",
