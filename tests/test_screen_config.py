@@ -87,8 +87,8 @@ job.yaml, key "space.temperature_K[item 1]": -20 came; input should be greater t
         ),
         (
             f"rankby: mean\n{SMALL}",
-            'job.yaml, key "rankby": no such key. Did you mean "rank_by"? Known here: kappa, rank_by, space, '
-            "target, threshold, top_k.",
+            'job.yaml, key "rankby": no such key. Did you mean "rank_by"? Known here: constraints, kappa, '
+            "rank_by, space, target, threshold, top_k.",
         ),
     ],
 )
