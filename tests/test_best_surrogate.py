@@ -42,7 +42,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[Split]]:
             for name, nll in ((name, NLL[name]) for name in beside)
             for part in (splits[0].name, "paper, carbonates")
         ]
-        return Judged(tuple(rows), pd.DataFrame())
+        return Judged(tuple(rows), pd.DataFrame(), pd.DataFrame())
 
     monkeypatch.setattr(module, "judge", judge)
     return seen

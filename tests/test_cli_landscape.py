@@ -60,7 +60,7 @@ def test_table_s2_is_compared_in_both_columns(
     rows = pd.read_csv(tmp_path / "out" / "comparison.csv")
     assert rows["temperature_K"].tolist()[:29] == pytest.approx([303.15] * 28 + [300.31])
     # A model of other mixtures, 1 mS/cm off: it ranks them all the same.
-    assert min(paper["spearman"], robot["spearman"]) > 0.9
+    assert min(paper["spearman"], robot["spearman"]) > 0.85
 
 
 @pytest.mark.parametrize(

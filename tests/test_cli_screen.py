@@ -55,11 +55,11 @@ def test_the_options_reach_the_screen(monkeypatch: pytest.MonkeyPatch, tmp_path:
         (
             ["electrolites"],
             'job "electrolites": no bundled job has this name; there are '
-            "calisol-extrapolation, calisol-rivals, calisol-surrogates, diffmix-calisol, diffmix-conductivity, "
-            "diffmix-excess-enthalpy, diffmix-excess-volume, diffmix-extrapolation, "
+            "calisol-extrapolation, calisol-rivals, calisol-surrogates, diffmix-calisol, "
+            "diffmix-conductivity, diffmix-excess-enthalpy, diffmix-excess-volume, diffmix-extrapolation, "
             "drx-high-entropy, drx-lmof, drxnet-distilled, electrolytes, landscape-carbonates, "
-            'molsets-conductivity, molsets-surrogates. Did you mean "electrolytes"? To name a file of your own, '
-            "give its path: electrolites.yaml or ./electrolites.",
+            'molsets-conductivity, molsets-surrogates. Did you mean "electrolytes"? To name a file of your '
+            "own, give its path: electrolites.yaml or ./electrolites.",
         ),
         (["nowhere/job.yaml"], "nowhere/job.yaml: there is no such file. Check the path."),
         (
