@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from activelearn.shards import written_whole
 from surrogates.calibration import (
@@ -20,6 +21,8 @@ from surrogates.calibration import (
     recalibrated,
     z_of_levels,
 )
+
+_DECADE = 10
 
 
 def save_parity(judged: pd.DataFrame, target: str, path: Path) -> None:
@@ -139,6 +142,8 @@ def _errors(ax: Axes, judged: pd.DataFrame, target: str) -> None:
     ends = np.array([judged["std"].min(), judged["std"].max()])
     ax.plot(ends, ends, color="black", lw=1, ls="--", label="as stated")
     ax.set(xscale="log", yscale="log")
+    if ends[1] > _DECADE * ends[0]:  # else the labels between powers of ten are the only ones
+        ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set(xlabel="standard deviation of a measurement", ylabel=f"absolute error of {target}")
     ax.legend(fontsize=8)
 
