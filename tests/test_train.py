@@ -307,6 +307,7 @@ def test_the_law_and_the_epochs_of_a_job_are_those_of_the_ensemble() -> None:
         ("diffmix-calisol", True, ()),
         ("calisol-rivals", True, ("no-law", "fingerprint", "forest")),
         ("calisol-surrogates", True, ("gp", "deep-kernel", "forest")),
+        ("diffmix-surrogates", False, ("gp", "deep-kernel")),
         ("calisol-extrapolation", True, ("no-law", "no-law-log", "fingerprint", "forest")),
     ],
 )
