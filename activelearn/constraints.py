@@ -184,7 +184,8 @@ def imported(path: str) -> Callable[[Mapping[str, Tensor]], object]:
         raise InputError(Problem(f'constraint "{path}"', wrong, mend)) from None
     if not callable(found):
         raise InputError(Problem(f'constraint "{path}"', "there is no such function", mend))
-    return found  # type: ignore[no-any-return]
+    function: Callable[[Mapping[str, Tensor]], object] = found
+    return function
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 from botorch.acquisition.objective import PosteriorTransform
 from botorch.exceptions.errors import UnsupportedError
@@ -88,8 +90,9 @@ class MixtureSurrogate(Model):
         posterior = self._posterior(X, observation_noise)
         return posterior if posterior_transform is None else posterior_transform(posterior)
 
+    @abstractmethod
     def _posterior(self, X: Tensor, observation_noise: bool | Tensor) -> Posterior:
-        raise NotImplementedError
+        """Return what `posterior` does, for what it has checked, before the transform."""
 
     def _mixtures(self, X: Tensor) -> MixtureBatch:
         """Return the mixtures of all rows, one after the other."""

@@ -17,7 +17,6 @@ from joblib import parallel_config
 from rich.console import Console
 
 from campaigns import judging, train
-from campaigns.config import load_yaml, resolve_job
 from campaigns.judging import SHOWN
 from campaigns.train import print_scores, train_to_directory, versions
 from campaigns.train_config import TrainConfig
@@ -297,36 +296,6 @@ def test_the_law_and_the_epochs_of_a_job_are_those_of_the_ensemble() -> None:
     assert [settings.encoder.law, settings.members, settings.training.epochs] == ["arrhenius", 3, 7]
     plain = config.model_copy(update={"law": None, "epochs": None, "members": 5}).settings()
     assert plain == LawSettings()
-
-
-@pytest.mark.parametrize(
-    ("job", "facts", "beside"),
-    [
-        ("diffmix-conductivity", False, ("no-law", "fingerprint", "forest")),
-        ("diffmix-extrapolation", False, ("no-law", "no-law-log", "fingerprint", "forest")),
-        ("diffmix-calisol", True, ()),
-        ("calisol-rivals", True, ("no-law", "fingerprint", "forest")),
-        ("calisol-surrogates", True, ("gp", "deep-kernel", "forest")),
-        ("diffmix-surrogates", False, ("gp", "deep-kernel")),
-        ("calisol-extrapolation", True, ("no-law", "no-law-log", "fingerprint", "forest")),
-    ],
-)
-def test_the_bundled_law_jobs_can_be_read(job: str, facts: bool, beside: tuple[str, ...]) -> None:
-    config = load_yaml(resolve_job(job), TrainConfig)
-    settings = config.settings()
-    assert isinstance(settings, LawSettings)
-    assert settings.encoder == replace(LawSettings().encoder, facts=facts)
-    assert config.target == "log10_conductivity_S_cm"
-    assert config.beside == beside
-
-
-def test_the_surrogates_of_molsets_stand_on_the_first_splits_of_the_model_that_ships() -> None:
-    ships, beside = (
-        load_yaml(resolve_job(job), TrainConfig) for job in ("molsets-conductivity", "molsets-surrogates")
-    )
-    assert beside.settings() == ships.settings()
-    assert (beside.seed, beside.splits.test_fraction) == (ships.seed, ships.splits.test_fraction)
-    assert beside.beside == ("gp", "gp-variational", "deep-kernel", "forest")
 
 
 def test_facts_belong_to_diffmix(tmp_path: Path) -> None:
