@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol, Self
 
 import torch
 from botorch.posteriors.gpytorch import GPyTorchPosterior
@@ -12,9 +11,29 @@ from botorch.sampling.base import MCSampler
 from gpytorch.distributions import MultivariateNormal
 from torch import Tensor
 
+from surrogates.batches import MixtureBatch
 from surrogates.botorch_model import MixtureSurrogate
-from surrogates.gaussian_process import LEAST_VARIANCE
-from surrogates.gp_predictor import GPPredictor
+from surrogates.gaussian_process import LEAST_VARIANCE, GaussianProcess
+
+
+class ProcessPredictor(Protocol):
+    """A process over mixtures, bound to their molecules: the target is a location plus a scale times it."""
+
+    @property
+    def process(self) -> GaussianProcess:
+        """What is Gaussian."""
+
+    def double(self) -> Self:
+        """Return the same predictor in float64."""
+
+    def with_process(self, process: GaussianProcess) -> Self:
+        """Return the same predictor with another process."""
+
+    def inputs_of(self, batch: MixtureBatch) -> Tensor:
+        """Return the inputs of the process, `n x d`."""
+
+    def location(self, batch: MixtureBatch) -> tuple[Tensor, Tensor]:
+        """Return location and scale, `n` each, in the target's unit."""
 
 
 class GPSurrogate(MixtureSurrogate):
@@ -27,7 +46,7 @@ class GPSurrogate(MixtureSurrogate):
 
     takes_noise = True
 
-    def __init__(self, predictor: GPPredictor, salts: int = 1) -> None:
+    def __init__(self, predictor: ProcessPredictor, salts: int = 1) -> None:
         super().__init__(salts)
         self.predictor = predictor.double()
 
@@ -37,15 +56,15 @@ class GPSurrogate(MixtureSurrogate):
         return self.predictor.process.weights.shape[:-1]
 
     def _posterior(self, X: Tensor, observation_noise: bool | Tensor) -> Posterior:
-        encoder, process = self.predictor.encoder, self.predictor.process
+        process, (location, scale) = self.predictor.process, self._location(X)
         mean, covariance = process.mean_and_covariance(self._inputs(X))
         noise = torch.full_like(mean, LEAST_VARIANCE)  # rounding may leave a variance below 0
         if isinstance(observation_noise, Tensor):
-            noise = (observation_noise.squeeze(-1) / encoder.scale**2).expand_as(mean)
+            noise = (observation_noise.squeeze(-1) / scale**2).expand_as(mean)
         elif observation_noise:
             noise = process.noise.expand_as(mean)
-        covariance = encoder.scale**2 * (covariance + noise.diag_embed())
-        return GPyTorchPosterior(MultivariateNormal(encoder.shift + encoder.scale * mean, covariance))
+        covariance = scale.unsqueeze(-1) * scale.unsqueeze(-2) * (covariance + noise.diag_embed())
+        return GPyTorchPosterior(MultivariateNormal(location + scale * mean, covariance))
 
     def condition_on_observations(
         self, X: Tensor, Y: Tensor, noise: Tensor | None = None, **kwargs: Any
@@ -58,13 +77,13 @@ class GPSurrogate(MixtureSurrogate):
             noise: Its variance, in the unit squared, broadcast to `b x q x 1`; by default the model's.
             kwargs: BoTorch's other keywords, which have no meaning here.
         """
-        scale = self.predictor.encoder.scale
+        location, scale = self._location(X)
         process = self.predictor.process.condition(
             self._inputs(X),
-            self.predictor.standardised(Y.squeeze(-1)),
+            (Y.squeeze(-1) - location) / scale,
             None if noise is None else noise.squeeze(-1) / scale**2,
         )
-        return GPSurrogate(replace(self.predictor, process=process), self.salts)
+        return GPSurrogate(self.predictor.with_process(process), self.salts)
 
     def fantasize(self, X: Tensor, sampler: MCSampler) -> GPSurrogate:
         """Return the model after measurements that are drawn from its own posterior.
@@ -74,6 +93,11 @@ class GPSurrogate(MixtureSurrogate):
             sampler: Draws `f` values at each; they are the first batch dimension of what is returned.
         """
         return self.condition_on_observations(X, sampler(self.posterior(X, observation_noise=True)))
+
+    def _location(self, X: Tensor) -> tuple[Tensor, Tensor]:
+        """Return location and scale, each `... q`."""
+        location, scale = self.predictor.location(self._mixtures(X))
+        return location.reshape(X.shape[:-1]), scale.reshape(X.shape[:-1])
 
     def _inputs(self, X: Tensor) -> Tensor:
         """Return `... q x d` from `... q x (2 k + 2 s + 1)`."""

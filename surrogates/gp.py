@@ -92,7 +92,7 @@ class MixtureGP:
         predictor = self.bind(data.table)
         with torch.no_grad():
             process = self.process.condition(
-                predictor.inputs_of(data.batch), predictor.standardised(data.target)
+                predictor.inputs_of(data.batch), predictor.standardised(data.batch, data.target)
             )
         return replace(self, process=process, rows_added=self.rows_added + len(data))
 

@@ -105,9 +105,19 @@ class GPPredictor:
         """Return the inputs of the process, `n x d`, float64; gradients reach fractions and conditions."""
         return self.inputs.of(self.encoder.mixed(batch), columns_of(self.features, batch))
 
-    def standardised(self, target: Tensor) -> Tensor:
-        """Return the target as the process has it, float64."""
-        return (target.double() - self.encoder.shift) / self.encoder.scale
+    def with_process(self, process: GaussianProcess) -> GPPredictor:
+        """Return the same predictor with another process."""
+        return replace(self, process=process)
+
+    def location(self, batch: MixtureBatch) -> tuple[Tensor, Tensor]:
+        """Return what the process is added to and multiplied with, `n` each, float64."""
+        ones = torch.ones(len(batch), dtype=torch.float64)
+        return self.encoder.shift * ones, self.encoder.scale * ones
+
+    def standardised(self, batch: MixtureBatch, target: Tensor) -> Tensor:
+        """Return measurements of mixtures as the process has them, `n`, float64."""
+        shift, scale = self.location(batch)
+        return (target.double() - shift) / scale
 
     def member_outputs(self, batch: MixtureBatch) -> tuple[Tensor, Tensor]:
         """Return mean and noise as a single member says them, each `1 x n`, in the target's unit, float64.

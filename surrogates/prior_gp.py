@@ -1,0 +1,219 @@
+"""A Gaussian process over what an ensemble says: few measurements correct the word of many older ones.
+
+The target is `mean(x) + std(x) g(x)` with the calibrated mean and standard deviation of the ensemble, and `g`
+a process on its embedding beside descriptors. Where nothing was measured it says what the ensemble says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from surrogates.aligned_model import AlignedModel
+from surrogates.aligned_predictor import AlignedPredictor
+from surrogates.batches import MixtureBatch, MixtureProduct
+from surrogates.domain import Domain
+from surrogates.ensemble_predictor import EnsemblePredictor
+from surrogates.features import MoleculeFeatures
+from surrogates.gaussian_process import GaussianProcess
+from surrogates.gp_fitting import fit_inputs, fit_process
+from surrogates.gp_predictor import GPInputs, columns_of
+from surrogates.law_predictor import LawPredictor
+from surrogates.mixing import Encoder
+from surrogates.mixture_data import MixtureData, check_same_target
+from surrogates.molecules import MoleculeTable
+from surrogates.prediction import BEYOND, LEAST_VARIANCE, Prediction
+
+Prior = Encoder | AlignedModel
+"""What may stand below: members that can be asked one by one, with an embedding."""
+_PRIOR_ROWS = 4.0
+"""As many rows as the ensemble's own standard deviation counts for, beside the measured ones."""
+_FEWEST_FITTED = 5
+"""Rows below which lengthscales and noise are what BoTorch expects before any."""
+_EXPECTED_NOISE = 0.02
+"""Of a measurement, in standard deviations of the ensemble squared, where too few rows tell it."""
+_ROWS = 4096
+"""Mixtures that are compared with all measured ones at once."""
+
+
+@dataclass(frozen=True)
+class PriorGP:
+    """A process over an ensemble's word, for mixtures of any molecules.
+
+    Attributes:
+        prior: The ensemble, as it was trained or aligned with a laboratory.
+        inputs: What the process is told of a mixture.
+        process: Of the distance from the ensemble's mean, in `spread` standard deviations of the ensemble.
+        spread: Root mean square of that distance over the measured rows, drawn towards 1.
+    """
+
+    prior: Prior
+    inputs: GPInputs
+    process: GaussianProcess
+    spread: float
+
+    @property
+    def target(self) -> str:
+        """Name of the target with its unit."""
+        return self.prior.target
+
+    @property
+    def domain(self) -> Domain:
+        """What is near enough to the data that the ensemble was trained on."""
+        return self.prior.domain
+
+    @property
+    def features(self) -> MoleculeFeatures:
+        """Of molecules, by which the domain is judged."""
+        return self.prior.features
+
+    def bind(self, table: MoleculeTable) -> PriorGPPredictor:
+        """Return the predictor for mixtures of these molecules; each is embedded once, here."""
+        features = self.prior.features.of(table)
+        return PriorGPPredictor(self.prior.bind(table), features, self.inputs, self.process, self.spread)
+
+    def condition_on(self, data: MixtureData) -> PriorGP:
+        """Return the posterior after more measurements; nothing is fitted again.
+
+        Raises:
+            InputError: If they hold another target.
+        """
+        check_same_target(self.target, data)
+        predictor = self.bind(data.table)
+        with torch.no_grad():
+            x, y = predictor.inputs_of(data.batch), predictor.standardised(data.batch, data.target)
+        return replace(self, process=self.process.condition(x, y))
+
+
+@dataclass(frozen=True)
+class PriorGPPredictor:
+    """A process over an ensemble's word, bound to a molecule table. The process is float64.
+
+    Attributes:
+        prior: The ensemble, bound to the same table.
+        features: `u x width`, of the molecules.
+        inputs: What the process is told of a mixture.
+        process: See `PriorGP`.
+        spread: See `PriorGP`.
+    """
+
+    prior: EnsemblePredictor | LawPredictor | AlignedPredictor
+    features: Tensor
+    inputs: GPInputs
+    process: GaussianProcess
+    spread: float
+
+    @property
+    def target(self) -> str:
+        """Name of the target with its unit."""
+        return self.prior.target
+
+    @property
+    def encoder(self) -> EnsemblePredictor | LawPredictor:
+        """The networks, as they were trained."""
+        return self.prior.base if isinstance(self.prior, AlignedPredictor) else self.prior
+
+    def double(self) -> PriorGPPredictor:
+        """Return the same predictor with the ensemble in float64, for gradients to be followed."""
+        return replace(self, prior=self.prior.double())
+
+    def with_process(self, process: GaussianProcess) -> PriorGPPredictor:
+        """Return the same predictor with another process."""
+        return replace(self, process=process)
+
+    def inputs_of(self, batch: MixtureBatch) -> Tensor:
+        """Return the inputs of the process, `n x d`, float64; gradients reach fractions and conditions."""
+        return self.inputs.of(self.encoder.mixed(batch), columns_of(self.features, batch))
+
+    def location(self, batch: MixtureBatch | MixtureProduct) -> tuple[Tensor, Tensor]:
+        """Return what the process is added to and multiplied with, `n` each, float64; gradients pass."""
+        members, variances = (part.double() for part in self.prior.member_outputs(batch))
+        mean = members.mean(0)
+        differ = (members - mean).square().sum(0) / max(len(members) - 1, 1)
+        both = self.prior.calibration.apply(differ, variances.mean(0))
+        return mean, self.spread * (both[0] + both[1]).clamp_min(LEAST_VARIANCE).sqrt()
+
+    def standardised(self, batch: MixtureBatch, target: Tensor) -> Tensor:
+        """Return measurements as the process has them, `n`, float64."""
+        mean, std = self.location(batch)
+        return (target.double() - mean) / std
+
+    def predict(self, batch: MixtureBatch | MixtureProduct) -> Prediction:
+        """Return the prediction for each mixture of the batch, in its order, float64.
+
+        Epistemic is what more measurements would mend, aleatoric their noise.
+
+        Raises:
+            InputError: If the ensemble cannot be asked about a mixture.
+        """
+        encoder = self.encoder
+        encoder.check_takes(batch)
+        zone = encoder.domain.zones(batch)
+        rows = batch.expand() if isinstance(batch, MixtureProduct) else batch
+        with torch.no_grad():
+            location, std = self.location(batch)
+            parts = [
+                self.process.mean_and_variance(self.inputs_of(rows[start : start + _ROWS]))
+                for start in range(0, len(rows), _ROWS)
+            ]
+            mean, variance = (torch.cat(part) for part in zip(*parts, strict=True))
+        noise = self.process.noise * std.square()
+        factors = self.prior.calibration.factors(zone)
+        return Prediction(
+            location + std * mean, std.square() * variance, noise, zone < BEYOND, factors.to(mean)
+        )
+
+
+def fit_prior_gp(
+    prior: Prior, data: MixtureData, around: tuple[MoleculeTable, MixtureBatch], seed: int
+) -> PriorGP:
+    """Fit a process to measurements that an ensemble has not learnt from.
+
+    Args:
+        prior: The ensemble.
+        data: The measurements.
+        around: Some candidates, unmeasured, of which is learnt what varies; and their molecules.
+        seed: Of the draw of rows from which lengthscales are learnt, of many.
+
+    Raises:
+        InputError: If the measurements are of another target.
+    """
+    check_same_target(prior.target, data)
+    parts = [_mixed_and_columns(prior, *one) for one in (around, (data.table, data.batch)) if len(one[1])]
+    mixed, columns = (
+        torch.cat(part, dim=dim) for part, dim in zip(zip(*parts, strict=True), (1, 0), strict=True)
+    )
+    inputs = fit_inputs(mixed, columns)
+    start = PriorGPPredictor(
+        prior.bind(data.table), prior.features.of(data.table), inputs, _unfitted(inputs), 1.0
+    )
+    with torch.no_grad():
+        x, distance = start.inputs_of(data.batch), start.standardised(data.batch, data.target)
+    spread = float(((distance.square().sum() + _PRIOR_ROWS) / (len(data) + _PRIOR_ROWS)).sqrt())
+    y = distance / spread
+    process = fit_process(x, y, seed, "exact") if len(data) >= _FEWEST_FITTED else _expected(x, y)
+    return PriorGP(prior, inputs, process, spread)
+
+
+def _mixed_and_columns(prior: Prior, table: MoleculeTable, batch: MixtureBatch) -> tuple[Tensor, Tensor]:
+    predictor, features = prior.bind(table), prior.features.of(table)
+    encoder = predictor.base if isinstance(predictor, AlignedPredictor) else predictor
+    with torch.no_grad():
+        return encoder.mixed(batch.to(torch.float64)), columns_of(features, batch)
+
+
+def _unfitted(inputs: GPInputs) -> GaussianProcess:
+    width = inputs.directions.shape[1] + len(inputs.column_scale)
+    nothing = torch.zeros(0, dtype=torch.float64)
+    return _expected(nothing.view(0, width), nothing)
+
+
+def _expected(x: Tensor, y: Tensor) -> GaussianProcess:
+    """Return the process with the lengthscale that its prior holds likeliest, and no shift."""
+    # The mode of the lognormal prior of Hvarfner et al., ICML 2024: exp(sqrt 2 - 3) sqrt d.
+    lengthscale = torch.full((x.shape[1],), 2.718281828459045 ** (2**0.5 - 3) * x.shape[1] ** 0.5).double()
+    return GaussianProcess.exact(
+        x, y, lengthscale, torch.zeros((), dtype=torch.float64), torch.tensor(_EXPECTED_NOISE).double()
+    )
