@@ -51,6 +51,12 @@ def check_possible(constraints: Constraints, where: str = "constraints") -> None
     raise InputError(Problem(where, wrong, "Loosen one of them, or change the space."))
 
 
+def is_possible(constraints: Constraints) -> bool:
+    """Return whether some amounts fulfil all linear constraints together, those of the domain among them."""
+    linear = [one for one in constraints.all if isinstance(one, Linear)]
+    return _missed([], linear, len(constraints.variables)) <= _MISSED
+
+
 def _missed(hard: Sequence[Linear], elastic: Sequence[Linear], width: int) -> float:
     """Return the least sum by which the elastic constraints are missed where the hard ones hold.
 
