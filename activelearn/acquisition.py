@@ -28,6 +28,7 @@ from gpytorch.distributions import MultivariateNormal
 from torch import Tensor
 
 from activelearn.screening import Score, by_mean
+from surrogates.botorch_gp import GPSurrogate
 from surrogates.prediction import Prediction
 
 Goal = Literal["best", "top"]
@@ -75,14 +76,15 @@ class Acquisition:
         )
 
     def function(
-        self, model: Model, best: float, baseline: Tensor, pending: Tensor | None, seed: int
+        self, model: Gaussian, best: float, baseline: Tensor, pending: Tensor | None, seed: int
     ) -> AcquisitionFunction:
         """Return BoTorch's acquisition function of one more experiment, `b x 1 x d` to `b`.
 
-        Those without samples do not know of pending experiments but by the model, which may be conditioned.
+        Those without samples learn of pending experiments by a process that takes its own mean for what they
+        will give; an ensemble cannot.
 
         Args:
-            model: Its posteriors are Gaussian (`Gaussian`).
+            model: What is believed.
             best: Best value that was measured.
             baseline: `r x d`, what was measured, as the model takes it; at least one.
             pending: `p x d`, what is being measured.
@@ -100,6 +102,8 @@ class Acquisition:
             return qLogExpectedImprovement(model, best, sampler, X_pending=pending)
         if self.kind == "thompson":
             raise ValueError("thompson draws a function over a pool; it has no value of its own")
+        if pending is not None and self.kind != "mean":
+            model = model.believing(pending)
         return _analytic(self.kind, model, best, self.kappa)
 
 
@@ -120,6 +124,14 @@ class Gaussian(Model):
     def batch_shape(self) -> torch.Size:
         """Of the model."""
         return self.model.batch_shape
+
+    def believing(self, X: Tensor) -> Gaussian:
+        """Return the model as if it had measured, at `p x d`, what it expects there; an ensemble as it is."""
+        if not isinstance(self.model, GPSurrogate):
+            return self
+        expected, _ = joint(self.model, X)
+        with torch.no_grad():
+            return Gaussian(self.model.condition_on_observations(X, expected.unsqueeze(-1)))
 
     def posterior(self, X: Tensor, *args: Any, **kwargs: Any) -> Posterior:
         """Return the posterior; see the model's."""
