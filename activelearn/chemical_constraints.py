@@ -9,17 +9,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from activelearn.constraints import Linear
 from surrogates.batches import MixtureBatch
+from surrogates.composition_batches import ANIONS, CompositionBatch
 from surrogates.compositions import charges_of
 from surrogates.molecules import Component, MoleculeTable
 from surrogates.text_tables import nearest
 
 TEMPERATURE = "temperature_K"
+
+
+class Variables(Protocol):
+    """The columns of `x` by name."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the `d` columns."""
+
+    def column(self, name: str) -> int:
+        """Return the column of a name.
+
+        Raises:
+            ValueError: If there is none.
+        """
+
+    def unit(self, name: str) -> str:
+        """Return the unit of an amount, empty for a pure number."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +65,9 @@ class MixtureVariables:
         Raises:
             ValueError: If there is none, or a solvent and a salt are both called so.
         """
-        count = self.names.count(name)
-        if count == 0:
-            known = ", ".join(self.names)
-            raise ValueError(f'no amount is called "{name}". {nearest(name, self.names)}There are {known}')
-        if count > 1:
+        if self.names.count(name) > 1:
             raise ValueError(f'a solvent and a salt are both called "{name}"; give each its own name')
-        return self.names.index(name)
+        return _place(name, self.names)
 
     def unit(self, name: str) -> str:
         """Return the unit of an amount."""
@@ -107,7 +123,71 @@ class MixtureVariables:
         )
 
 
-def at_least(name: str, variables: MixtureVariables, terms: Mapping[str, float], rhs: float) -> Linear:
+@dataclass(frozen=True)
+class CompositionVariables:
+    """The columns of `x` of compositions: amounts for two anions of the cations, of O and of F.
+
+    Attributes:
+        cations: The `u` cations of a space, as its table has them; lithium is the first.
+    """
+
+    cations: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Symbols of the `u + 2` columns."""
+        return *self.cations, *ANIONS
+
+    @property
+    def metals(self) -> tuple[str, ...]:
+        """The cations but lithium."""
+        return tuple(element for element in self.cations if element != "Li")
+
+    def column(self, name: str) -> int:
+        """Return the column of an element.
+
+        Raises:
+            ValueError: If the space does not hold it.
+        """
+        return _place(name, self.names)
+
+    def unit(self, name: str) -> str:
+        """Return the unit of an amount: none."""
+        return ""
+
+    def rows(self, batch: CompositionBatch) -> Tensor:
+        """Return `x` of compositions, `n x (u + 2)`, float64; gradients reach their amounts.
+
+        Args:
+            batch: `n` compositions of these cations, in this order.
+        """
+        weights, fluorine = batch.weights.double(), batch.fluorine.double()[:, None]
+        none = weights.new_zeros(len(batch), len(self.cations))
+        cations = none.scatter_add(1, batch.cations, weights)
+        return 2 * torch.cat([cations, 1 - fluorine, fluorine], dim=1)
+
+    def domain(
+        self,
+        lithium: tuple[float, float],
+        fluorine: tuple[float, float],
+        charges: Mapping[str, tuple[float, float]],
+    ) -> tuple[Linear, ...]:
+        """Return what holds for all compositions: balance of sites and of charges, no amount below 0, ranges.
+
+        Args:
+            lithium: Lowest and highest content, for two anions.
+            fluorine: Likewise.
+            charges: Lowest and highest of each metal, e.
+        """
+        return (
+            *site_balance(self.names),
+            *charge_neutrality(self.names, charges),
+            *_between("lithium content", "", (self.column("Li"),), lithium),
+            *_between("fluorine content", "", (self.column("F"),), fluorine),
+        )
+
+
+def at_least(name: str, variables: Variables, terms: Mapping[str, float], rhs: float) -> Linear:
     """Return the constraint that a sum of amounts is at least so much.
 
     Args:
@@ -122,13 +202,13 @@ def at_least(name: str, variables: MixtureVariables, terms: Mapping[str, float],
     return Linear(name, _unit(variables, terms), _columns(variables, terms), rhs)
 
 
-def at_most(name: str, variables: MixtureVariables, terms: Mapping[str, float], rhs: float) -> Linear:
+def at_most(name: str, variables: Variables, terms: Mapping[str, float], rhs: float) -> Linear:
     """Return the constraint that a sum of amounts is at most so much; see `at_least`."""
     negative = tuple((column, -value) for column, value in _columns(variables, terms))
     return Linear(name, _unit(variables, terms), negative, -rhs)
 
 
-def ratio(name: str, variables: MixtureVariables, of: str, to: str, value: float) -> Linear:
+def ratio(name: str, variables: Variables, of: str, to: str, value: float) -> Linear:
     """Return the constraint that one amount is a fixed multiple of another.
 
     Raises:
@@ -145,7 +225,7 @@ def site_balance(elements: Sequence[str]) -> tuple[Linear, ...]:
     Args:
         elements: The columns of `x`: amounts for two anions. O and F are the anions, all others cations.
     """
-    anions = [i for i, element in enumerate(elements) if element in ("O", "F")]
+    anions = [i for i, element in enumerate(elements) if element in ANIONS]
     cations = [i for i in range(len(elements)) if i not in anions]
     return (
         Linear("cations sum to 2", "", tuple((i, 1.0) for i in cations), 2.0, True),
@@ -192,11 +272,18 @@ def _charges(element: str, windows: Mapping[str, tuple[float, float]]) -> tuple[
     return float(low), float(high)
 
 
-def _columns(variables: MixtureVariables, terms: Mapping[str, float]) -> tuple[tuple[int, float], ...]:
+def _place(name: str, names: Sequence[str]) -> int:
+    if name not in names:
+        known = ", ".join(names)
+        raise ValueError(f'no amount is called "{name}". {nearest(name, names)}There are {known}')
+    return names.index(name)
+
+
+def _columns(variables: Variables, terms: Mapping[str, float]) -> tuple[tuple[int, float], ...]:
     return tuple((variables.column(name), float(value)) for name, value in terms.items())
 
 
-def _unit(variables: MixtureVariables, terms: Mapping[str, float]) -> str:
+def _unit(variables: Variables, terms: Mapping[str, float]) -> str:
     units = {variables.unit(name) for name in terms}
     return units.pop() if len(units) == 1 else ""
 

@@ -65,7 +65,7 @@ class CompositionSpace:
             raise ValueError(f"step is {self.step}; a whole number of steps must make 1")
         self._check_grid("lithium", "above 0 and below 2", lambda steps: 0 < steps < 2 * self._parts)
         self._check_grid("fluorine", "from 0 to 2", lambda steps: 0 <= steps <= 2 * self._parts)
-        sizes, most = self.metals_per_composition, len(self._charges)
+        sizes, most = self.metals_per_composition, len(self.charges)
         if min(sizes) < 1 or max(sizes) > most:
             raise ValueError(
                 f"metals_per_composition is {list(sizes)}; each must lie between 1 and {most}, the number "
@@ -83,7 +83,11 @@ class CompositionSpace:
         start, stop, step = rows.indices(len(self))
         if step != 1:
             raise ValueError(f"a space is read in ranges of step 1, not {step}")
-        metals, amounts, lithium, fluorine = self._decode(torch.arange(start, max(start, stop)))
+        return self.at(torch.arange(start, max(start, stop)))
+
+    def at(self, candidates: Tensor) -> CompositionBatch:
+        """Return some candidates, `n`, int64, in the order given; float32."""
+        metals, amounts, lithium, fluorine = self._decode(candidates)
         cations = torch.cat([torch.zeros_like(lithium)[:, None], metals + 1], dim=-1)
         steps = torch.cat([lithium[:, None], amounts], dim=-1)
         return CompositionBatch.from_amounts(
@@ -97,7 +101,23 @@ class CompositionSpace:
     @cached_property
     def table(self) -> CompositionTable:
         """The cations of the space: lithium, then the elements of its metals."""
-        return CompositionTable.of(["Li", *self._charges])
+        return CompositionTable.of(["Li", *self.charges])
+
+    @cached_property
+    def charges(self) -> Mapping[str, tuple[int, int]]:
+        """Lowest and highest charge of each element of the metals, in the order of the space."""
+        known = {str(ion): [ion] for ion in ions() if ion.element != "Li"}
+        for ion in ions():
+            if ion.element != "Li":
+                known.setdefault(ion.group, []).append(ion)
+        ranges: dict[str, tuple[int, int]] = {}
+        for name in self.metals:
+            if name not in known:
+                raise ValueError(_unknown(name, known))
+            for ion in known[name]:
+                low, high = ranges.get(ion.element, (ion.charge, ion.charge))
+                ranges[ion.element] = min(low, ion.charge), max(high, ion.charge)
+        return ranges
 
     def describe(self, candidates: Sequence[int] | np.ndarray) -> pd.DataFrame:
         """Return what the candidates are, in people's words.
@@ -116,7 +136,7 @@ class CompositionSpace:
         if len(index) and not 0 <= int(index.min()) <= int(index.max()) < len(self):
             raise IndexError(f"the space has candidates 0 to {len(self) - 1}")
         metals, amounts, lithium, fluorine = (part.numpy() for part in self._decode(index))
-        symbols = np.array(list(self._charges), dtype=object)
+        symbols = np.array(list(self.charges), dtype=object)
         columns: dict[str, object] = {"lithium": lithium / self._parts}
         formula = self._written("Li", lithium)
         for slot in range(metals.shape[1]):
@@ -143,22 +163,6 @@ class CompositionSpace:
         return round(1 / self.step) if self.step > 1e-9 else 0
 
     @cached_property
-    def _charges(self) -> Mapping[str, tuple[int, int]]:
-        """Lowest and highest charge of each element of the metals, in the order of the space."""
-        known = {str(ion): [ion] for ion in ions() if ion.element != "Li"}
-        for ion in ions():
-            if ion.element != "Li":
-                known.setdefault(ion.group, []).append(ion)
-        ranges: dict[str, tuple[int, int]] = {}
-        for name in self.metals:
-            if name not in known:
-                raise ValueError(_unknown(name, known))
-            for ion in known[name]:
-                low, high = ranges.get(ion.element, (ion.charge, ion.charge))
-                ranges[ion.element] = min(low, ion.charge), max(high, ion.charge)
-        return ranges
-
-    @cached_property
     def _steps(self) -> tuple[Tensor, Tensor]:
         """Lithium and fluorine contents, in steps."""
         lithium, fluorine = (
@@ -170,7 +174,7 @@ class CompositionSpace:
     @cached_property
     def _sets(self) -> np.ndarray:
         """Positions among the elements of each set of metals, `s x k`; -1 in unused slots."""
-        sizes, elements = self.metals_per_composition, range(len(self._charges))
+        sizes, elements = self.metals_per_composition, range(len(self.charges))
         sets = [np.array(list(itertools.combinations(elements, size))) for size in sizes]
         widths = [(0, max(sizes) - size) for size in sizes]
         padded = [
@@ -181,7 +185,7 @@ class CompositionSpace:
 
     @cached_property
     def _balanced(self) -> BalancedAmounts:
-        ends = np.array([*self._charges.values(), (0, 0)])[self._sets]  # -1 takes the last: no charge
+        ends = np.array([*self.charges.values(), (0, 0)])[self._sets]  # -1 takes the last: no charge
         lithium, fluorine = self._steps
         sites = 2 * self._parts - int(lithium.min())
         charge = 4 * self._parts - int(fluorine.min()) - int(lithium.min())
@@ -228,7 +232,7 @@ class CompositionSpace:
             raise ValueError(f"{factor} holds one value twice; give each once")
 
     def _check_size(self) -> None:
-        elements, sizes = len(self._charges), self.metals_per_composition
+        elements, sizes = len(self.charges), self.metals_per_composition
         contents = len(self.lithium) * len(self.fluorine)
         blocks = {size: math.comb(elements, size) * contents for size in sizes}
         if sum(blocks.values()) > _MOST_BLOCKS:

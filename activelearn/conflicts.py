@@ -1,4 +1,4 @@
-"""Which linear constraints exclude each other, found before anything runs."""
+"""Whether constraints leave anything, found before anything runs: which of them exclude each other."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from scipy.optimize import linprog
 
 from activelearn.constraints import Constraints, Linear
+from activelearn.screening import BLOCK, Mask, Space
 from surrogates.errors import InputError, Problem
 
 _MISSED = 1e-9
@@ -55,6 +56,23 @@ def is_possible(constraints: Constraints) -> bool:
     """Return whether some amounts fulfil all linear constraints together, those of the domain among them."""
     linear = [one for one in constraints.all if isinstance(one, Linear)]
     return _missed([], linear, len(constraints.variables)) <= _MISSED
+
+
+def check_any(mask: Mask, space: Space) -> None:
+    """Check that a space holds a candidate that misses nothing; it is read up to the first.
+
+    Raises:
+        InputError: If it holds none; it says how many miss what.
+    """
+    count = np.zeros(len(mask.names), dtype=np.int64)
+    for start in range(0, len(space), BLOCK):
+        missed = mask.missed(space[start : start + BLOCK])
+        if not missed.any(1).all():
+            return
+        count += missed.sum(0)
+    told = ", ".join(f'"{name}" {n:,}' for name, n in zip(mask.names, count.tolist(), strict=True) if n)
+    wrong = f"none of the {len(space):,} candidates fulfils all; of them miss {told}"
+    raise InputError(Problem("constraints", wrong, "Loosen one, or change the space."))
 
 
 def _missed(hard: Sequence[Linear], elastic: Sequence[Linear], width: int) -> float:

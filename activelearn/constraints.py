@@ -6,11 +6,14 @@ the amounts of a candidate, float64; `chemical_constraints` says which of a mixt
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from hashlib import sha256
 from importlib import import_module
+from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -188,6 +191,18 @@ def imported(path: str) -> Callable[[Mapping[str, Tensor]], object]:
     return function
 
 
+def source_sha256(path: str) -> str | None:
+    """Return the hash of the file that a function of the user's own stands in, None if it stands in none.
+
+    Of the module that is named and of the one that defines it; what either imports is not in it.
+    """
+    module, _, _ = path.partition(":")
+    homes = [module, getattr(imported(path), "__module__", module)]
+    found = [getattr(sys.modules.get(home), "__file__", None) for home in dict.fromkeys(homes)]
+    content = b"".join(Path(file).read_bytes() for file in found if file and Path(file).is_file())
+    return sha256(content).hexdigest() if content else None
+
+
 @dataclass(frozen=True)
 class Violation:
     """A constraint that a candidate misses, and by how much, above 0, in its unit."""
@@ -239,8 +254,7 @@ class Constraints:
 
     def is_feasible(self, x: Tensor) -> Tensor:
         """Return whether each candidate fulfils all within their tolerances, `...`, bool."""
-        tolerance = torch.tensor([one.tolerance for one in self.all], dtype=torch.float64)
-        return (self.slacks(x) >= -tolerance).all(-1)
+        return is_met(self.all, self.slacks(x)).all(-1)
 
     def violations(self, x: Tensor) -> list[Violation]:
         """Return what one candidate, `d`, misses and by how much."""
@@ -268,3 +282,8 @@ def slack(constraint: Constraint, x: Tensor) -> Tensor:
     """Return the room that a constraint leaves, `...`: its residual, of an equality minus its size."""
     residual = constraint.residual(x)
     return -residual.abs() if constraint.is_equality else residual
+
+
+def is_met(constraints: Sequence[Constraint], room: Tensor) -> Tensor:
+    """Return whether the room that each of `v` constraints leaves, `... x v`, is within its tolerance."""
+    return room >= -torch.tensor([one.tolerance for one in constraints], dtype=torch.float64)

@@ -10,11 +10,9 @@ import torch
 from torch import Tensor
 
 from activelearn.chemical_constraints import MixtureVariables
-from activelearn.constraints import Constraint, Constraints, Linear, slack
-from activelearn.screening import BLOCK
+from activelearn.constraints import Constraint, Constraints, Linear, is_met, slack
 from activelearn.spaces import MixtureSpace
 from surrogates.batches import MixtureBatch, MixtureProduct
-from surrogates.errors import InputError, Problem
 
 
 @dataclass(frozen=True)
@@ -36,8 +34,7 @@ class MixtureMask:
 
     def missed(self, product: MixtureProduct) -> np.ndarray:
         """Return whether each candidate of a range of the space misses each constraint, `n x v`."""
-        tolerance = torch.tensor([one.tolerance for one in self.constraints.asked], dtype=torch.float64)
-        return (~(self.slacks(product) >= -tolerance)).numpy()
+        return (~is_met(self.constraints.asked, self.slacks(product))).numpy()
 
     def slacks(self, product: MixtureProduct) -> Tensor:
         """Return the room that each constraint leaves each candidate, `n x v`, float64."""
@@ -51,22 +48,6 @@ class MixtureMask:
         x, y = self._amounts(mixtures), self._amounts(conditions)
         columns = [self._slack(one, x, y) for one in self.constraints.asked]
         return torch.stack([column.flatten()[product.start : product.stop] for column in columns], dim=-1)
-
-    def check_any(self) -> None:
-        """Check that the space holds a candidate that misses nothing; it is read up to the first.
-
-        Raises:
-            InputError: If it holds none; it says how many miss what.
-        """
-        count = np.zeros(len(self.names), dtype=np.int64)
-        for start in range(0, len(self.space), BLOCK):
-            missed = self.missed(self.space[start : start + BLOCK])
-            if not missed.any(1).all():
-                return
-            count += missed.sum(0)
-        told = ", ".join(f'"{name}" {n:,}' for name, n in zip(self.names, count.tolist(), strict=True) if n)
-        wrong = f"none of the {len(self.space):,} candidates fulfils all; of them miss {told}"
-        raise InputError(Problem("constraints", wrong, "Loosen one, or change the space."))
 
     def _slack(self, one: Constraint, x: Tensor, y: Tensor) -> Tensor:
         """Return the room in mixtures (`m x d`) under conditions (`c x d`), `m x c`.

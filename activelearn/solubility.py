@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from activelearn.chemical_constraints import MixtureVariables
-from activelearn.constraints import Linear
+from activelearn.constraints import TOLERANCE, Linear
 from surrogates.errors import InputError, Problem
 from surrogates.molecule_facts import solvent_facts
 from surrogates.molecules import Component
@@ -29,6 +29,7 @@ WEAKEST_DONOR = 5.0
 """Donor number, kcal/mol, below which a solvent does not count as one for lithium: GUESS. Of the known ones
 dichloromethane (0) and toluene (0.1) lie below, the next is fluoroethylene carbonate (9.1)."""
 _SAME_TEMPERATURE_K = 5.0
+_BARELY = 1e-3  # mol/kg; a lower limit counts as so much among several salts, so that rounding stays small
 _ABSENT = 1e-9  # mole fraction below which a solvent counts as so much, so that gradients stay finite
 
 
@@ -156,16 +157,39 @@ class Solubility:
     def constraints(self) -> tuple[Linear, ...]:
         """Return a constraint for each salt, in mol/kg, and one that keeps out those without data.
 
-        Salts are looked at one by one: that two of them share the solvent is not in it.
+        Salts are looked at one by one: that two of them share the solvent is in `together`.
         """
         k, names, known = len(self._solvents), list(self.variables.salts), []
         for s, name in enumerate(names):
-            if name not in self.unknown_salts:
+            if s in self._known:
                 by_solvent = [(i, float(self.limits[i, s])) for i in range(k)]
                 counting = tuple((i, limit) for i, limit in by_solvent if limit)
                 known.append(Linear(f"solubility of {name}", "mol/kg", (*counting, (k + s, -1.0)), 0.0))
         none = tuple((k + names.index(name), -1.0) for name in self.unknown_salts)
         return (*known, *([Linear("solubility: no data on the salt", "mol/kg", none, 0.0)] if none else []))
+
+    def together(self) -> tuple[Linear | SharedSolvent, ...]:
+        """Return the constraint that all salts with data share the solvent, for mixtures of several salts.
+
+        What it allows of a mixture with one salt is what that salt's own limit allows; of fewer than two
+        salts there is none. `sum_i 1000 w_i / M_i - sum_s r_s m_s >= 0` over the solvents that count is
+        linear, in mol solvent/kg; where the user's table has salts need more of one solvent than of another,
+        the sum of what each takes of its limit may be at most 1, which is not.
+        """
+        limits = self.limits[:, self._known]
+        counts = (limits > 0).any(1)
+        if len(self._known) < 2 or not counts.any():
+            return ()
+        k, name = len(limits), "solubility of all salts together"
+        molecules = self._molecules[counts]
+        needed = (
+            molecules[:, None] / limits[counts]
+        )  # of a solvent by a salt; infinite where it does not count
+        if torch.allclose(needed, needed[:1]) and needed.isfinite().all():
+            solvents = zip(counts.nonzero()[:, 0].tolist(), molecules.tolist(), strict=True)
+            salts = zip((k + s for s in self._known), (-needed[0]).tolist(), strict=True)
+            return (Linear(name, "mol/kg", (*solvents, *salts), 0.0),)
+        return (SharedSolvent(name, tuple(k + s for s in self._known), tuple(map(tuple, limits.T.tolist()))),)
 
     def limit(self, x: Tensor) -> Tensor:
         """Return the limit of the salt that each candidate holds, `n`, mol/kg; NaN where nothing is known.
@@ -201,6 +225,16 @@ class Solubility:
         salts = {salt.smiles for salt in self.variables.salts.values()}
         return tuple(row.source for row in self.measured if row not in self._rows or row.salt not in salts)
 
+    @cached_property
+    def _known(self) -> list[int]:
+        """Which salts something is known of."""
+        return [s for s, name in enumerate(self.variables.salts) if name not in self.unknown_salts]
+
+    @cached_property
+    def _molecules(self) -> Tensor:
+        """Molecules of each solvent in a kg of it, `k`, mol."""
+        return torch.tensor([1000 / one.molar_mass for one in self._solvents], dtype=torch.float64)
+
     @property
     def _solvents(self) -> list[Component]:
         return list(self.variables.solvents.values())
@@ -226,6 +260,35 @@ class Solubility:
             return 0.0, ""
         needed = shipped.solvents_per_lithium
         return 1000 / solvent.molar_mass / needed, f"{needed:g} solvents a Li, {shipped.source}"
+
+
+@dataclass(frozen=True)
+class SharedSolvent:
+    """That salts share the solvents: `1 - sum_s m_s / sum_i w_i limit_is`, what is left of the solvent.
+
+    Attributes:
+        name: What people call it.
+        salts: The columns of the salts.
+        limits: Of each salt in each solvent alone, mol/kg; the solvents are the first columns.
+    """
+
+    name: str
+    salts: tuple[int, ...]
+    limits: tuple[tuple[float, ...], ...]
+    unit: str = ""
+    tolerance: float = TOLERANCE
+    is_equality: bool = False
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """The solvents and the salts."""
+        return *range(len(self.limits[0])), *self.salts
+
+    def residual(self, x: Tensor) -> Tensor:
+        """Return which part of the solvent is left, `...`."""
+        limits = torch.tensor(self.limits, dtype=torch.float64).to(x)
+        alone = x[..., : limits.shape[1]] @ limits.T
+        return 1 - (x[..., list(self.salts)] / alone.clamp_min(_BARELY)).sum(-1)
 
 
 @dataclass(frozen=True)

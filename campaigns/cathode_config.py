@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, PositiveInt, model_validator
 from activelearn.composition_spaces import CompositionSpace
 from activelearn.screening import Score
 from campaigns.config import STRICT
+from campaigns.constraint_config import CathodeConstraintsConfig
 from campaigns.screen_config import RankBy, check_ranking, score_by
 from surrogates.conditions import nonsense
 from surrogates.discharge_models import DISTILLED
@@ -90,6 +91,7 @@ class CathodeScreenConfig(BaseModel):
         threshold: Of `probability_above`.
         top_k: Length of the list.
         space: The compositions.
+        constraints: What they must fulfil to be listed.
     """
 
     model_config = STRICT
@@ -101,6 +103,7 @@ class CathodeScreenConfig(BaseModel):
     threshold: float | None = None
     top_k: PositiveInt = 1000
     space: CompositionSpaceConfig
+    constraints: CathodeConstraintsConfig | None = None
 
     @model_validator(mode="after")
     def _ranks_by_what_it_needs(self) -> CathodeScreenConfig:
@@ -114,6 +117,8 @@ class CathodeScreenConfig(BaseModel):
         twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
         if twice:
             raise ValueError(f"two objectives are called {twice[0]}; give each a name of its own")
+        if self.constraints is not None:
+            self.constraints.check_names(self.space.space())
         return self
 
     def asked(self) -> tuple[Objective, ...]:

@@ -1,21 +1,27 @@
-"""The columns that constraints add to a ranked list of mixtures, and what they leave out, in words."""
+"""The columns that constraints add to a ranked list, and what they leave out, in words."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from activelearn.chemical_constraints import MixtureVariables
-from activelearn.constraints import slack
+from activelearn.composition_masks import CompositionMask
+from activelearn.composition_spaces import CompositionSpace
+from activelearn.constraints import Constraint, slack
 from activelearn.mixture_masks import MixtureMask
-from activelearn.screening import Standing
+from activelearn.screening import Mask, Standing
 from activelearn.solubility import LiquidRange, Solubility
 from activelearn.spaces import MixtureSpace
-from campaigns.constraint_config import ConstraintsConfig
+from campaigns.cathode_config import CathodeScreenConfig
+from campaigns.constraint_config import CathodeConstraintsConfig, ConstraintsConfig
+from campaigns.screen_config import ScreenConfig
 
 
 @dataclass(frozen=True)
@@ -65,16 +71,23 @@ class ConstrainedSpace:
             table: With the columns of `MixtureSpace.describe`.
         """
         candidates = torch.tensor(table["candidate"].to_list())
-        x = MixtureVariables(self.space.solvents, self.space.salts).rows(
-            self.space.at(candidates), self.space.table
-        )
+        variables = MixtureVariables(self.space.solvents, self.space.salts)
+        return self.columns_of(table, variables.rows(self.space.at(candidates), self.space.table))
+
+    def columns_of(self, table: pd.DataFrame, x: Tensor) -> pd.DataFrame:
+        """Return the same of any mixtures of the components of the space.
+
+        Args:
+            table: `n` rows, with the solvents, the salt, its molality and the temperature as a list has them.
+            x: `n x d`, their amounts.
+        """
         added: dict[str, Any] = {}
         if self.mask is not None:
-            added["feasible"] = np.ones(len(table), dtype=bool)  # the others are left out
             named = {"liquid range", *(f"solubility of {salt}" for salt in self.space.salts)}
-            for one in self.mask.constraints.asked:
-                if one.name not in named and ": no data on" not in one.name:
-                    added[f"slack {one.name}"] = slack(one, x).numpy().round(9) + 0.0  # no -0
+            asked = self.mask.constraints.asked
+            added |= _slacks(
+                [one for one in asked if one.name not in named and ": no data on" not in one.name], x
+            )
         flags = [np.full(len(table), "", dtype=object)]
         solvents = _solvents_of(table)
         if self.solubility is not None:
@@ -101,16 +114,80 @@ class ConstrainedSpace:
             added["flags"] = ["; ".join(filter(None, row)) for row in zip(*flags, strict=True)]
         return pd.DataFrame(added, index=table.index)
 
-    def counts(self, standing: Standing) -> dict[str, Any]:
-        """Return how many candidates were left out, and how many miss each constraint."""
-        if self.mask is None:
-            return {}
-        *each, any_of_them = standing.missed.tolist()
-        return {
-            "feasible": standing.candidates - any_of_them,
-            "infeasible": any_of_them,
-            "infeasible_by": dict(zip(self.mask.names, each, strict=True)),
-        }
+
+@dataclass(frozen=True)
+class ConstrainedCompositions:
+    """A space of compositions with what is asked of them.
+
+    Attributes:
+        space: The candidates.
+        mask: What leaves some of them out, if anything does.
+    """
+
+    space: CompositionSpace
+    mask: CompositionMask | None
+
+    @staticmethod
+    def of(config: CathodeConstraintsConfig, space: CompositionSpace) -> ConstrainedCompositions:
+        """Return the space under the constraints of a file.
+
+        Raises:
+            InputError: If a function cannot be used, or no candidate fulfils all.
+        """
+        return ConstrainedCompositions(space, config.mask(space))
+
+    def warnings(self) -> list[str]:
+        """Return a sentence for each kind of thing without data: there is none."""
+        return []
+
+    def columns(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return what constraints say of the candidates of a list: `feasible`, and each `slack NAME`.
+
+        Args:
+            table: With the columns of `CompositionSpace.describe`.
+        """
+        added: dict[str, Any] = {}
+        if self.mask is not None:
+            candidates = self.space.at(torch.tensor(table["candidate"].to_list()))
+            added = _slacks(self.mask.constraints.asked, self.mask.variables.rows(candidates))
+        return pd.DataFrame(added, index=table.index)
+
+
+AnyConstrained = ConstrainedSpace | ConstrainedCompositions
+
+
+def constrained_by(config: ScreenConfig | CathodeScreenConfig) -> AnyConstrained | None:
+    """Return the space of a screen under its constraints, None if it has none.
+
+    Raises:
+        InputError: If a table or a function cannot be used, or no candidate fulfils all.
+    """
+    if config.constraints is None:
+        return None
+    if isinstance(config, ScreenConfig):
+        return ConstrainedSpace.of(config.constraints, config.space.space())
+    return ConstrainedCompositions.of(config.constraints, config.space.space())
+
+
+def left_out(mask: Mask | None, standing: Standing) -> dict[str, Any]:
+    """Return how many candidates a mask left out, and how many miss each constraint."""
+    if mask is None:
+        return {}
+    *each, any_of_them = standing.missed.tolist()
+    return {
+        "feasible": standing.candidates - any_of_them,
+        "infeasible": any_of_them,
+        "infeasible_by": dict(zip(mask.names, each, strict=True)),
+    }
+
+
+def _slacks(constraints: Iterable[Constraint], x: Tensor) -> dict[str, np.ndarray]:
+    """Return that listed candidates are feasible, the others being left out, and the room each has.
+
+    Amounts are float32 in a screen; after six decimals stands their rounding.
+    """
+    feasible = {"feasible": np.ones(len(x), dtype=bool)}
+    return feasible | {f"slack {one.name}": slack(one, x).numpy().round(6) + 0.0 for one in constraints}
 
 
 def _solvents_of(table: pd.DataFrame) -> list[tuple[str, ...]]:

@@ -1,20 +1,41 @@
-"""The key `constraints` of a screen's YAML: what a mixture must fulfil to be listed."""
+"""The key `constraints` of a screen's YAML: what a mixture or a cathode must fulfil to be listed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from activelearn.chemical_constraints import MixtureVariables, at_least, at_most, ratio
-from activelearn.conflicts import check_possible
-from activelearn.constraints import AtMost, Constraint, Constraints, FromFunction, LeastIfPresent, imported
+from activelearn.chemical_constraints import (
+    CompositionVariables,
+    MixtureVariables,
+    Variables,
+    at_least,
+    at_most,
+    charge_neutrality,
+    ratio,
+)
+from activelearn.composition_masks import CompositionMask
+from activelearn.composition_spaces import CompositionSpace
+from activelearn.conflicts import check_any, check_possible
+from activelearn.constraints import (
+    AtMost,
+    Constraint,
+    Constraints,
+    FromFunction,
+    LeastIfPresent,
+    imported,
+    source_sha256,
+)
 from activelearn.mixture_masks import MixtureMask
 from activelearn.solubility import LiquidRange, Solubility, read_limits
 from activelearn.spaces import MixtureSpace
 from campaigns.config import STRICT
+from surrogates.text_tables import nearest
 
 Use = Literal["constraint", "flag"]
 
@@ -52,7 +73,10 @@ class RatioConfig(BaseModel):
 
 
 class CountConfig(BaseModel):
-    """At most `count` of some components, all solvents by default, each absent or with `least` at least."""
+    """At most `count` of some components, each absent or with `least` at least.
+
+    By default of all solvents of mixtures, of all metals but lithium of compositions.
+    """
 
     model_config = STRICT
 
@@ -79,17 +103,15 @@ class SolubilityConfig(BaseModel):
     units: dict[str, str] = Field(default_factory=dict)
 
 
-class ConstraintsConfig(BaseModel):
-    """Constraints of mixtures; names are those of the space's solvents and salts, and `temperature_K`.
+class AmountsConfig(BaseModel):
+    """Constraints on amounts, by the names that the space gives them.
 
     Attributes:
-        bounds: The range of an amount: weight fraction among the solvents, mol/kg, K.
+        bounds: The range of an amount.
         linear: Ranges of sums.
         ratios: Fixed ratios.
         at_most: Limits on how many are present.
         functions: Functions of the user's own, `package.module:function`.
-        solubility: Whether and how salt limits are used; by default not.
-        liquid_range: Likewise of the ideal liquidus.
     """
 
     model_config = STRICT
@@ -99,6 +121,54 @@ class ConstraintsConfig(BaseModel):
     ratios: list[RatioConfig] = Field(default_factory=list)
     at_most: list[CountConfig] = Field(default_factory=list)
     functions: list[str] = Field(default_factory=list)
+
+    def amounts(self, variables: Variables, counted: Sequence[str], called: str) -> Iterator[Constraint]:
+        """Yield the constraints but the user's functions.
+
+        Args:
+            variables: The amounts.
+            counted: Names of what `at_most` counts by default.
+            called: What these are called together.
+
+        Raises:
+            ValueError: If an amount is unknown.
+        """
+        for name, bounds in self.bounds.items():
+            yield from _range(name, {name: 1.0}, bounds, variables)
+        for one in self.linear:
+            yield from _range(one.name, one.terms, one, variables)
+        for item in self.ratios:
+            title = f"{item.of} is {item.value:g} times {item.to}"
+            yield ratio(title, variables, item.of, item.to, item.value)
+        for count in self.at_most:
+            names = count.components or list(counted)
+            columns = tuple(variables.column(name) for name in names)
+            of = f"of {', '.join(names)}" if count.components else called
+            yield AtMost(f"at most {count.count} {of}", columns, count.count)
+            if count.least:
+                yield LeastIfPresent(f"at least {count.least:g} {of}, if any", columns, count.least)
+
+    def of_functions(self, variables: Variables) -> list[Constraint]:
+        """Return the constraints that are the user's functions.
+
+        Raises:
+            InputError: If one cannot be imported.
+        """
+        for path in self.functions:
+            imported(path)
+        return [FromFunction(path, variables.names) for path in self.functions]
+
+
+class ConstraintsConfig(AmountsConfig):
+    """Constraints of mixtures; names are those of the space's solvents and salts, and `temperature_K`.
+
+    Amounts are weight fractions among the solvents, mol/kg of salts, K.
+
+    Attributes:
+        solubility: Whether and how salt limits are used; by default not.
+        liquid_range: Likewise of the ideal liquidus.
+    """
+
     solubility: SolubilityConfig | None = None
     liquid_range: Use | None = None
 
@@ -145,10 +215,7 @@ class ConstraintsConfig(BaseModel):
             InputError: If nothing in the space fulfils all, or a function cannot be imported.
         """
         variables = MixtureVariables(space.solvents, space.salts)
-        asked: list[Constraint] = list(self._amounts(variables))
-        asked += [FromFunction(path, variables.names) for path in self.functions]
-        for path in self.functions:
-            imported(path)
+        asked = [*self._amounts(variables), *self.of_functions(variables)]
         if solubility is not None and self.solubility is not None and self.solubility.use == "constraint":
             asked += solubility.constraints()
         if liquid is not None and self.liquid_range == "constraint":
@@ -160,28 +227,94 @@ class ConstraintsConfig(BaseModel):
         constraints = Constraints(variables.names, domain, tuple(asked))
         check_possible(constraints)
         mask = MixtureMask(space, constraints)
-        mask.check_any()
+        check_any(mask, space)
         return mask
 
     def _amounts(self, variables: MixtureVariables) -> Iterator[Constraint]:
-        for name, bounds in self.bounds.items():
-            yield from _range(name, {name: 1.0}, bounds, variables)
-        for one in self.linear:
-            yield from _range(one.name, one.terms, one, variables)
-        for item in self.ratios:
-            title = f"{item.of} is {item.value:g} times {item.to}"
-            yield ratio(title, variables, item.of, item.to, item.value)
-        for count in self.at_most:
-            names = count.components or list(variables.solvents)
-            columns = tuple(variables.column(name) for name in names)
-            of = f"of {', '.join(names)}" if count.components else "solvents"
-            yield AtMost(f"at most {count.count} {of}", columns, count.count)
-            if count.least:
-                yield LeastIfPresent(f"at least {count.least:g} {of}, if any", columns, count.least)
+        return self.amounts(variables, list(variables.solvents), "solvents")
+
+
+class CathodeConstraintsConfig(AmountsConfig):
+    """Constraints of compositions; names are those of the space's elements, amounts are for two anions.
+
+    Attributes:
+        oxidation_states: Range of the mean charge of a metal, e, within what the space allows it; charges
+            must balance so.
+    """
+
+    oxidation_states: dict[str, RangeConfig] = Field(default_factory=dict)
+
+    def check_names(self, space: CompositionSpace) -> None:
+        """Check that the elements that are named, and their charges, are those of a space.
+
+        Raises:
+            ValueError: If some are not.
+        """
+        list(self._amounts(CompositionVariables(space.table.elements), space.charges))
+
+    def mask(self, space: CompositionSpace) -> CompositionMask | None:
+        """Return what leaves candidates out, None if nothing does.
+
+        Raises:
+            InputError: If nothing in the space fulfils all, or a function cannot be imported.
+        """
+        variables = CompositionVariables(space.table.elements)
+        asked = [*self._amounts(variables, space.charges), *self.of_functions(variables)]
+        if not asked:
+            return None
+        lithium, fluorine = space.lithium, space.fluorine
+        ends = (min(lithium), max(lithium)), (min(fluorine), max(fluorine))
+        domain = variables.domain(*ends, space.charges)
+        constraints = Constraints(variables.names, domain, tuple(asked))
+        check_possible(constraints)
+        mask = CompositionMask(variables, constraints)
+        check_any(mask, space)
+        return mask
+
+    def _amounts(
+        self, variables: CompositionVariables, charges: Mapping[str, tuple[int, int]]
+    ) -> Iterator[Constraint]:
+        yield from self.amounts(variables, variables.metals, "metals")
+        if self.oxidation_states:
+            asked = {metal: self._window(metal, charges) for metal in self.oxidation_states}
+            told = ", ".join(f"{metal} {low:g} to {high:g}" for metal, (low, high) in asked.items())
+            for one in charge_neutrality(variables.names, {**charges, **asked}):
+                yield replace(one, name=f"{one.name} ({told})")
+
+    def _window(self, metal: str, charges: Mapping[str, tuple[int, int]]) -> tuple[float, float]:
+        """Return the mean charges of a metal that are asked and that the space allows."""
+        if metal not in charges:
+            known = ", ".join(charges)
+            raise ValueError(
+                f'oxidation_states holds "{metal}", which is no metal of the space. '
+                f"{nearest(metal, charges)}There are {known}"
+            )
+        asked, (low, high) = self.oxidation_states[metal], charges[metal]
+        lowest = low if asked.at_least is None else max(low, asked.at_least)
+        highest = high if asked.at_most is None else min(high, asked.at_most)
+        if lowest > highest:
+            raise ValueError(
+                f"the space gives {metal} charges of {low} to {high}, of which oxidation_states leaves none; "
+                "widen the range, or give the space other ions"
+            )
+        return lowest, highest
+
+
+def used_files(config: ConstraintsConfig | CathodeConstraintsConfig) -> dict[str, str | None]:
+    """Return the sha256 of each file that constraints use: of the user's functions, and of the table.
+
+    Raises:
+        InputError: If a function cannot be imported.
+    """
+    found = {path: source_sha256(path) for path in config.functions}
+    if isinstance(config, ConstraintsConfig) and config.solubility and config.solubility.table:
+        table = config.solubility.table
+        found[str(table)] = sha256(table.read_bytes()).hexdigest()
+    return found
 
 
 def _range(
-    name: str, terms: dict[str, float], ends: RangeConfig, variables: MixtureVariables
+    name: str, terms: dict[str, float], ends: RangeConfig, variables: Variables
 ) -> Iterator[Constraint]:
     if ends.at_least is not None:
         yield at_least(f"{name} at least {ends.at_least:g}", variables, terms, ends.at_least)

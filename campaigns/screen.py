@@ -19,7 +19,8 @@ from activelearn.screening import Engine, Screen, Standing, in_process, run
 from activelearn.spaces import MixtureSpace
 from campaigns.cathode_config import CathodeScreenConfig
 from campaigns.config import load_yaml_of_kind, resolve_job
-from campaigns.constrained_list import ConstrainedSpace
+from campaigns.constrained_list import AnyConstrained, constrained_by, left_out
+from campaigns.constraint_config import used_files
 from campaigns.report import print_best, progress, watched
 from campaigns.screen_config import ScreenConfig
 from campaigns.screen_record import ScreenRecord, is_grid, ranked_table
@@ -216,12 +217,11 @@ def screen_to_files(
     started = perf_counter()
     space = config.space.space()
     predictor = chosen.model.bind(space.table)
-    constrained = None
     if isinstance(config, ScreenConfig):
         check_fits(chosen.model, predictor.target, config)
-        if config.constraints is not None:
-            constrained = ConstrainedSpace.of(config.constraints, config.space.space())
-            chosen = replace(chosen, warnings=(*chosen.warnings, *constrained.warnings()))
+    constrained = constrained_by(config)
+    if constrained is not None:
+        chosen = replace(chosen, warnings=(*chosen.warnings, *constrained.warnings()))
     load_s = chosen.load_s + perf_counter() - started
     shards = out.resolve() / "predictions" if keep_shards else None
     objectives = config.asked() if isinstance(config, CathodeScreenConfig) else ()
@@ -284,7 +284,7 @@ def _work_off(
     console: Console,
     load_s: float,
     objectives: tuple[Objective, ...],
-    constrained: ConstrainedSpace | None,
+    constrained: AnyConstrained | None,
 ) -> None:
     """Screen what is left, keep the standing after each chunk, and write the results."""
     opening = perf_counter()
@@ -324,7 +324,7 @@ def _work_off(
             "ranked": len(ranked),
             "of_earlier_runs": before.candidates,
             **_front(screen, standing),
-            **(constrained.counts(standing) if constrained else {}),
+            **left_out(screen.mask, standing),
         },
         "timings_s": {
             "load_model": load_s,
@@ -366,6 +366,7 @@ def _front(screen: Screen, standing: Standing) -> dict[str, int]:
 def _asked(config: AnyScreen, chosen: ChosenModel, screen: Screen) -> dict[str, Any]:
     """Return all that decides the ranking to the last digit."""
     packages = ("activelearn", "torch", "numpy", "rdkit")
+    files_of_constraints = used_files(config.constraints) if config.constraints else {}
     return {
         "config": config.model_dump(mode="json"),
         "candidates": len(screen.space),
@@ -373,6 +374,7 @@ def _asked(config: AnyScreen, chosen: ChosenModel, screen: Screen) -> dict[str, 
         "shards": screen.shards is not None,
         "model": chosen.facts,
         "warnings": list(chosen.warnings),
+        **({"constraint_files": files_of_constraints} if files_of_constraints else {}),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
     }
 

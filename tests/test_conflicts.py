@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activelearn.chemical_constraints import MixtureVariables, at_least, at_most, ratio
-from activelearn.conflicts import check_possible
+from activelearn.conflicts import check_any, check_possible
 from activelearn.constraints import Constraints, Linear
+from activelearn.mixture_masks import MixtureMask
+from activelearn.spaces import MixtureSpace
 from surrogates.errors import InputError
 from surrogates.molecules import Component
 
@@ -68,3 +70,18 @@ def test_lower_bounds_are_possible_as_long_as_they_leave_room(bounds: list[tuple
     check_possible(constraints)
     x = torch.tensor([needed["A"] + room, needed["B"], needed["C"], 1.0, 298.15], dtype=torch.float64)
     assert constraints.violations(x) == []
+
+
+def test_a_space_without_a_candidate_is_told_with_counts() -> None:
+    space = MixtureSpace(VARIABLES.solvents, VARIABLES.salts, (1, 2))
+    both = (
+        at_least("A at least 0.6", VARIABLES, {"A": 1}, 0.6),
+        at_least("B at least 0.1", VARIABLES, {"B": 1}, 0.1),
+    )
+    with pytest.raises(InputError) as error:
+        check_any(MixtureMask(space, asked(*both)), space)
+    assert str(error.value) == (
+        'constraints: none of the 6 candidates fulfils all; of them miss "A at least 0.6" 5, '
+        '"B at least 0.1" 3. Loosen one, or change the space.'
+    )
+    check_any(MixtureMask(space, asked(*both[:1])), space)

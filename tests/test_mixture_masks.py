@@ -14,14 +14,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from activelearn.chemical_constraints import MixtureVariables, at_least, at_most, ratio
-from activelearn.constraints import AtMost, Constraints, FromFunction, LeastIfPresent, Linear
+from activelearn.constraints import AtMost, Constraints, FromFunction, LeastIfPresent
 from activelearn.mixture_masks import MixtureMask
 from activelearn.solubility import LiquidRange, Solubility
 from activelearn.spaces import MixtureSpace
 from campaigns.config import load_yaml, resolve_job
 from campaigns.screen_config import ScreenConfig
 from surrogates.chemicals import resolve
-from surrogates.errors import InputError
 from surrogates.molecules import Component
 
 
@@ -114,20 +113,3 @@ def test_a_mask_pickles() -> None:
     mask = small()
     other = pickle.loads(pickle.dumps(mask))
     assert np.array_equal(other.missed(mask.space[10:200]), mask.missed(mask.space[10:200]))
-
-
-def test_a_space_without_a_candidate_is_told_with_counts() -> None:
-    space = MixtureSpace(components("EC", "DMC"), components("LiPF6"), (1, 2))
-    variables = MixtureVariables(space.solvents, space.salts)
-    asked: tuple[Linear, ...] = (
-        at_least("EC at least 0.6", variables, {"EC": 1.0}, 0.6),
-        at_least("DMC at least 0.1", variables, {"DMC": 1.0}, 0.1),
-    )
-    mask = MixtureMask(space, Constraints(variables.names, (), asked))
-    with pytest.raises(InputError) as error:
-        mask.check_any()
-    assert str(error.value) == (
-        'constraints: none of the 3 candidates fulfils all; of them miss "EC at least 0.6" 2, '
-        '"DMC at least 0.1" 1. Loosen one, or change the space.'
-    )
-    MixtureMask(space, Constraints(variables.names, (), asked[:1])).check_any()

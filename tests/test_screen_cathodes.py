@@ -221,8 +221,8 @@ def test_a_named_model_replaces_the_jobs(tmp_path: Path) -> None:
         (
             JOB.replace("objectives:", "objective:"),
             'job.yaml, key "objectives": the key is missing. Add it.\n'
-            'job.yaml, key "objective": no such key. Did you mean "objectives"? Known here: kappa, model, '
-            "objectives, rank_by, space, threshold, top_k.",
+            'job.yaml, key "objective": no such key. Did you mean "objectives"? Known here: constraints, '
+            "kappa, model, objectives, rank_by, space, threshold, top_k.",
         ),
         (
             "objectives: []\nspace: {}\n",
