@@ -18,7 +18,7 @@ from botorch.acquisition.analytic import (
     PosteriorStandardDeviation,
     UpperConfidenceBound,
 )
-from botorch.acquisition.logei import qLogExpectedImprovement, qLogNoisyExpectedImprovement
+from botorch.acquisition.logei import qLogNoisyExpectedImprovement
 from botorch.models.model import Model
 from botorch.posteriors.ensemble import EnsemblePosterior
 from botorch.posteriors.gpytorch import GPyTorchPosterior
@@ -37,12 +37,12 @@ Kind = Literal["log-nei", "log-ei", "ucb", "pi", "thompson", "mean", "exploratio
 KINDS: tuple[Kind, ...] = get_args(Kind)
 FOR_GOAL: dict[Goal, Kind] = {"best": "log-nei", "top": "mean"}
 WORDS: dict[Kind, str] = {
-    "log-nei": "expected improvement on the best measured, which is itself not known exactly",
-    "log-ei": "expected improvement on the best measured value",
-    "ucb": "upper confidence bound",
-    "pi": "probability to be better than the best measured value",
+    "log-nei": "highest expected improvement on the best so far, whose own value is uncertain",
+    "log-ei": "highest expected improvement on the best measured value",
+    "ucb": "highest upper confidence bound",
+    "pi": "likeliest to be better than the best measured value",
     "thompson": "best of one function that the model holds possible",
-    "mean": "predicted value",
+    "mean": "highest predicted value",
     "exploration": "the model knows least here",
 }
 _SAMPLES = 256
@@ -98,11 +98,10 @@ class Acquisition:
             return qLogNoisyExpectedImprovement(
                 model, baseline, sampler, X_pending=pending, prune_baseline=False, cache_root=False
             )
-        if self.kind == "log-ei" and pending is not None:
-            return qLogExpectedImprovement(model, best, sampler, X_pending=pending)
         if self.kind == "thompson":
             raise ValueError("thompson draws a function over a pool; it has no value of its own")
         if pending is not None and self.kind != "mean":
+            best = max(best, float(joint(model, pending)[0].max()))
             model = model.believing(pending)
         return _analytic(self.kind, model, best, self.kappa)
 
@@ -177,9 +176,11 @@ def joint(model: Model, X: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean, `n`, and covariance, `n x n`, of a model at `n x d`, without noise, float64."""
     with torch.no_grad():
         posterior = model.posterior(X)
+        if isinstance(posterior, GPyTorchPosterior):
+            return posterior.mean[..., 0], posterior.distribution.covariance_matrix
         if isinstance(posterior, EnsemblePosterior):
             return _moments(posterior)
-        return posterior.mean[..., 0], posterior.distribution.covariance_matrix  # type: ignore[attr-defined]
+    raise TypeError(f"{type(posterior).__name__} has no moments that are known here")
 
 
 def _moments(posterior: EnsemblePosterior) -> tuple[Tensor, Tensor]:

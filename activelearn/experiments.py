@@ -27,8 +27,8 @@ from surrogates.prediction import MemberPredictor, Predictor
 from surrogates.prior_gp import PriorGPPredictor
 from surrogates.student import StudentPredictor
 
-_SAME = 1e-6
-"""Of fractions, mol/kg and K: amounts nearer than this are one mixture."""
+_SAME, _SAME_K = 1e-6, 1e-3
+"""Fractions and mol/kg, and temperatures, that are nearer than this are one; a space's are float32."""
 _WARMTH_K = 0.5
 """By how much a measurement may lie beyond the temperatures of a space and still be one of its candidates."""
 
@@ -158,7 +158,8 @@ class Experiments:
         known = torch.cat([x.new_zeros(0, x.shape[1]), *(amounts[inside] for amounts, inside in taken)])
         if not len(known):
             return torch.zeros(len(x), dtype=torch.bool)
-        return torch.cdist(x, known, p=torch.inf).amin(1) <= _SAME
+        scale = torch.tensor([_SAME] * (x.shape[1] - 1) + [_SAME_K], dtype=torch.float64)
+        return torch.cdist(x / scale, known / scale, p=torch.inf).amin(1) <= 1
 
     def measured_rows(self, which: Tensor) -> Tensor:
         """Return some of the measured mixtures as the surrogate takes them."""

@@ -106,14 +106,14 @@ def _from_pool(asked: Asked, q: int, engine: Engine) -> Proposals:
     candidates = _shortlist(asked, q, best, engine)
     batch = e.space.at(candidates).to(torch.float64)
     base = _highest(e, base)
-    rows = [e.rows(batch), e.pending_rows(), e.measured_rows(base) if len(base) else None]
-    mean, covariance = joint(e.surrogate, torch.cat([part for part in rows if part is not None]))
+    pending = e.pending_rows()
+    mean, covariance = joint(e.surrogate, torch.cat([e.rows(batch), pending, e.measured_rows(base)]))
     said = e.predictor.predict(batch)
-    noise, pending = float(said.aleatoric.double().mean()), len(rows[1])  # type: ignore[arg-type]
+    noise = float(said.aleatoric.double().mean())
     acquisition = asked.acquisition
     if not len(base) and acquisition.kind == "log-nei":
         acquisition = replace(acquisition, kind="log-ei")
-    posterior = JointPosterior(mean, covariance, noise, len(candidates), pending)
+    posterior = JointPosterior(mean, covariance, noise, len(candidates), len(pending))
     chosen = choose(acquisition, posterior, best, q, asked.seed)
     x = e.variables.rows(batch[chosen.places], e.table)
     return Proposals(x, candidates[chosen.places], chosen.values, _of(said, chosen.places))
@@ -282,7 +282,7 @@ def _worth(asked: Asked, region: Region, before: Tensor) -> Callable[[Tensor], T
     function = acquisition.function(
         e.surrogate,
         best,
-        e.measured_rows(base) if len(base) else pending,
+        e.measured_rows(base),
         pending if len(pending) else None,
         asked.seed,
     )

@@ -222,6 +222,48 @@ def suggest(
 
 
 @app.command()
+def propose(
+    config: Annotated[str, typer.Argument(help="A YAML file, or the name of a job that ships.")],
+    column: ColumnOption,
+    unit: UnitOption,
+    data: Annotated[
+        Path | None, typer.Option(help="CSV or Parquet, a row a measurement; none before the first.")
+    ] = None,
+    pending: Annotated[
+        Path | None, typer.Option(help="CSV or Parquet, what is being measured and not known yet.")
+    ] = None,
+    count: Annotated[int, typer.Option("--count", "-q", min=1, help="How many to propose.")] = 8,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="A new CSV or Parquet file; by default in results/, as CSV."),
+    ] = None,
+    engine: Annotated[
+        Literal["ray", "local"], typer.Option(help="Who scores a pool: Ray, or this process alone.")
+    ] = "local",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes on Ray; by default one a core.")
+    ] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(help="Address of a running Ray cluster; by default a local one is started.")
+    ] = None,
+) -> None:
+    """Propose the experiments to do next, all of which can be mixed: components, amounts, what to expect."""
+    from rich.console import Console
+
+    from campaigns.predict import pairs
+    from campaigns.propose import print_proposed, propose_to_file
+    from campaigns.propose_config import choose_proposals
+    from campaigns.screen import choose_engine
+
+    out = out or Path("results") / f"{Path(config).stem}-next.csv"
+    columns, units = pairs("--column", column, "temperature_K=T"), pairs("--unit", unit, "temperature_K=degC")
+    console = Console(stderr=True, highlight=False)
+    job, scorer = choose_proposals(config), choose_engine(engine, workers, ray_address)
+    done = propose_to_file(job, data, pending, count, out, scorer, columns, units, console)
+    print_proposed(done, out, Console(width=None if sys.stdout.isatty() else 120, highlight=False))
+
+
+@app.command()
 def landscape(
     config: Annotated[
         str, typer.Argument(help="A YAML file, or the name of a job that ships.")

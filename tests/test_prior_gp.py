@@ -1,0 +1,125 @@
+"""A process over an ensemble's word: what it says before, at and far from measurements."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+
+from activelearn.spaces import MixtureSpace
+from surrogates.alignment import align
+from surrogates.aligned_model import AlignedModel, compare
+from surrogates.errors import InputError
+from surrogates.gaussian_process import matern
+from surrogates.laboratories import default_laboratories
+from surrogates.mixture_data import MixtureData, mixture_rows
+from surrogates.prior_gp import Prior, PriorGP, fit_prior_gp
+from tests.synthetic_laws import small_law_ensemble, vft_data
+from tests.synthetic_mixtures import SALTS, SOLVENTS, small_ensemble, synthetic_data
+
+SPACE = MixtureSpace(
+    solvents={one.smiles: one for one in SOLVENTS},
+    salts={one.smiles: one for one in SALTS},
+    molality_mol_kg=(0.5, 1.0, 1.5),
+    temperature_K=(298.15,),
+)
+AROUND = SPACE.table, SPACE[0 : len(SPACE)].expand()
+ENCODERS = ("molsets", "diffmix", "aligned")
+
+
+def _prior(encoder: str) -> Prior:
+    if encoder == "molsets":
+        return small_ensemble()
+    model, data = small_law_ensemble(), vft_data()
+    if encoder == "diffmix":
+        return model
+    some = data.take(torch.arange(6))
+    choice = align(compare(model, some.table, some.batch, some.target), default_laboratories(), "mine.csv")
+    return AlignedModel(model, choice.alignment)
+
+
+def _data(encoder: str, n: int, shift: float = 0.7) -> MixtureData:
+    """Return candidates whose measurements are what the ensemble says, and so much more."""
+    candidates = torch.randperm(len(SPACE), generator=torch.Generator().manual_seed(1))[:n]
+    batch = SPACE.at(candidates).to(torch.float64)
+    prior = _prior(encoder)
+    target = prior.bind(SPACE.table).predict(batch.to(torch.float32)).mean.double() + shift
+    rows = mixture_rows(SPACE.table, batch, np.arange(n) + 2, np.zeros(n, dtype=bool))
+    return MixtureData(SPACE.table, batch, target, prior.target, rows, "new.csv", "", ())
+
+
+def _fitted(encoder: str, n: int) -> PriorGP:
+    return fit_prior_gp(_prior(encoder), _data(encoder, n), AROUND, seed=0)
+
+
+@pytest.mark.parametrize(("encoder", "n"), list(product(ENCODERS, (1, 3, 12))))
+def test_it_says_what_was_measured_there(encoder: str, n: int) -> None:
+    data, gp = _data(encoder, n), _fitted(encoder, n)
+    said, before = gp.bind(data.table).predict(data.batch), _prior(encoder).bind(data.table).predict(data.batch)
+    assert (said.mean.double() - data.target).abs().max() < 0.35 * (before.mean - data.target).abs().max()
+    assert (said.epistemic < before.std.double() ** 2 * gp.spread**2).all()
+    assert torch.equal(said.in_domain, before.in_domain)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_before_any_measurement_it_says_what_the_ensemble_says(encoder: str) -> None:
+    gp, prior = _fitted(encoder, 3), _prior(encoder)
+    empty = replace(gp.process, centres=gp.process.centres[:0], weights=gp.process.weights[:0])
+    empty = replace(empty, reduction=gp.process.reduction[:0, :0])
+    said = replace(gp, process=empty, spread=1.0).bind(SPACE.table).predict(SPACE[0:40])
+    expected = prior.bind(SPACE.table).predict(SPACE[0:40])
+    torch.testing.assert_close(said.mean, expected.mean.double(), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(said.epistemic.sqrt(), expected.std.double(), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(said.interval_factor, expected.interval_factor.double())
+
+
+def test_the_posterior_is_that_of_rasmussen_and_williams() -> None:
+    data, gp = _data("diffmix", 12), _fitted("diffmix", 12)
+    predictor, process = gp.bind(data.table), gp.process
+    location, std = predictor.location(data.batch)
+    x, y = predictor.inputs_of(data.batch), (data.target - location) / std
+    z = predictor.inputs_of(AROUND[1][:5].to(torch.float64))
+    noisy = matern(x, x, process.lengthscale) + process.noise * torch.eye(12, dtype=torch.float64)
+    across = matern(z, x, process.lengthscale)
+    mean = process.constant + across @ noisy.inverse() @ (y - process.constant)
+    variance = 1 - (across @ noisy.inverse() * across).sum(1)
+    said = predictor.predict(AROUND[1][:5].to(torch.float64))
+    at, scale = predictor.location(AROUND[1][:5].to(torch.float64))
+    torch.testing.assert_close(said.mean, at + scale * mean, rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(said.epistemic, scale**2 * variance, rtol=1e-5, atol=1e-9)
+
+
+def test_a_further_measurement_is_as_if_it_had_been_there() -> None:
+    gp, data = _fitted("diffmix", 4), _data("diffmix", 4)
+    more = _data("diffmix", 9).take(torch.arange(4, 9))
+    both = _data("diffmix", 9)
+    updated = gp.condition_on(more).bind(SPACE.table).predict(SPACE[0:30])
+    predictor = gp.bind(both.table)
+    x, y = predictor.inputs_of(both.batch), predictor.standardised(both.batch, both.target)
+    process = type(gp.process).exact(x, y, gp.process.lengthscale, gp.process.constant, gp.process.noise)
+    at_once = replace(gp, process=process).bind(SPACE.table).predict(SPACE[0:30])
+    assert len(data) + len(more) == len(both)
+    torch.testing.assert_close(updated.mean, at_once.mean, rtol=1e-6, atol=1e-8)
+    torch.testing.assert_close(updated.epistemic, at_once.epistemic, rtol=1e-5, atol=1e-9)
+
+
+def test_a_product_and_its_rows_have_one_prediction() -> None:
+    predictor = _fitted("molsets", 12).bind(SPACE.table)
+    product_of, rows = (predictor.predict(batch) for batch in (SPACE[7:50], SPACE[7:50].expand()))
+    torch.testing.assert_close(product_of.mean, rows.mean, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(product_of.epistemic, rows.epistemic, rtol=1e-4, atol=1e-7)
+
+
+def test_how_far_the_ensemble_is_off_scales_what_is_not_known() -> None:
+    near = fit_prior_gp(_prior("diffmix"), _data("diffmix", 8, shift=0.0), AROUND, 0)
+    far = fit_prior_gp(_prior("diffmix"), _data("diffmix", 8, shift=5.0), AROUND, 0)
+    assert near.spread == pytest.approx((4 / 12) ** 0.5)
+    assert far.spread > 3 * near.spread
+
+
+def test_another_target_is_refused() -> None:
+    with pytest.raises(InputError, match="y was measured, but the model predicts log10_conductivity_S_cm"):
+        fit_prior_gp(small_law_ensemble(), synthetic_data(), AROUND, 0)
