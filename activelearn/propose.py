@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 import torch
 from botorch.acquisition.acquisition import AcquisitionFunction
+from botorch.exceptions.errors import CandidateGenerationError
 from botorch.optim.optimize import optimize_acqf
 from torch import Tensor
 
@@ -176,7 +177,7 @@ def _polished(asked: Asked, found: Proposals) -> Proposals:
         region = _region_of(asked, x[place])
         if region is None:
             continue
-        worth = _worth(asked, region, x[:place])
+        worth = worth_in(asked, region, x[:place])
         starts = torch.cat([x[place, list(region.free)][None], region.sample(_AROUND, asked.seed)])
         climbed = ascend(worth, region, starts)
         order = climbed.best_value.argsort(descending=True, stable=True)
@@ -195,14 +196,11 @@ def _continuous(asked: Asked, q: int) -> Proposals:
     if len(e.space.salts) > 1:
         wrong = f"{len(e.space.salts)} salts; how: continuous takes the amounts of one"
         raise InputError(Problem("space", wrong, "Give one salt, or how: mixed."))
-    everything = e.mixtures(_middle(asked)[None])
-    region = _region_of(asked, e.variables.rows(everything, e.table)[0])
-    if region is None:
-        raise InputError(Problem("space", "nothing in it can vary", "Give several solvents, or how: pool."))
-    x = e.variables.rows(everything, e.table)[:0]
+    region = region_of_all(asked)
+    x = torch.zeros(0, len(e.variables.names), dtype=torch.float64)
     values: list[float] = []
     for place in range(q):
-        z, value = best_in_region(_worth(asked, region, x), region, asked.seed + place)
+        z, value = best_in_region(worth_in(asked, region, x), region, asked.seed + place)
         for one in range(len(z)):
             if _may_stand(asked, region, z[one], x):
                 x = torch.cat([x, region.amounts(z[one])[None]])
@@ -239,21 +237,24 @@ def best_in_region(worth: Callable[[Tensor], Tensor], region: Region, seed: int)
 
 
 def _climb(worth: Callable[[Tensor], Tensor], region: Region, start: Tensor) -> Tensor:
-    """Return where BoTorch's optimiser gets from a start, brought back inside by rounding, `1 x f`."""
+    """Return where BoTorch's optimiser gets from a start, brought back inside, `1 x f`; none if it fails."""
     nonlinear = region.nonlinear_inequalities()
-    found, _ = optimize_acqf(
-        _OfPoints(worth),
-        bounds=region.bounds(),
-        q=1,
-        num_restarts=1,
-        inequality_constraints=region.linear_inequalities() or None,
-        equality_constraints=region.linear_equalities() or None,
-        nonlinear_inequality_constraints=nonlinear or None,
-        batch_initial_conditions=start.view(1, 1, -1),
-        options={"batch_limit": 1, "maxiter": 200},
-        return_acq_values=False,
-        retry_on_optimization_warning=False,
-    )
+    try:
+        found, _ = optimize_acqf(
+            _OfPoints(worth),
+            bounds=region.bounds(),
+            q=1,
+            num_restarts=1,
+            inequality_constraints=region.linear_inequalities() or None,
+            equality_constraints=region.linear_equalities() or None,
+            nonlinear_inequality_constraints=nonlinear or None,
+            batch_initial_conditions=start.view(1, 1, -1),
+            options={"batch_limit": 1, "maxiter": 200},
+            return_acq_values=False,
+            retry_on_optimization_warning=False,
+        )
+    except CandidateGenerationError:  # it ended outside of a curved constraint
+        return start[None]
     return region.bring_in(found.view(1, -1))
 
 
@@ -269,7 +270,7 @@ class _OfPoints(AcquisitionFunction):
         return self._worth(X.squeeze(-2))
 
 
-def _worth(asked: Asked, region: Region, before: Tensor) -> Callable[[Tensor], Tensor]:
+def worth_in(asked: Asked, region: Region, before: Tensor) -> Callable[[Tensor], Tensor]:
     """Return what amounts of a region are worth, `n x f` to `n`, beside the proposals before them."""
     e = asked.experiments
     base = e.baseline
@@ -322,12 +323,19 @@ def _region_of(asked: Asked, x: Tensor) -> Region | None:
     return Region.of(constraints, free, fixed)
 
 
-def _middle(asked: Asked) -> Tensor:
-    """Return amounts of which all vary that may: equal fractions, the first of other amounts, `d`."""
+def region_of_all(asked: Asked) -> Region:
+    """Return where the amounts of all solvents of a space may go at once.
+
+    Raises:
+        InputError: If nothing can vary.
+    """
     space = asked.experiments.space
     k = len(space.solvents)
-    last = [space.molality_mol_kg[0] or max(space.molality_mol_kg), space.temperature_K[0]]
-    return torch.tensor([1 / k] * k + last, dtype=torch.float64)
+    last = [max(space.molality_mol_kg), space.temperature_K[0]]
+    region = _region_of(asked, torch.tensor([1 / k] * k + last, dtype=torch.float64))
+    if region is None:
+        raise InputError(Problem("space", "nothing in it can vary", "Give several solvents, or how: pool."))
+    return region
 
 
 def _may_stand(asked: Asked, region: Region, z: Tensor, others: Tensor) -> bool:

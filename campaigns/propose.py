@@ -104,7 +104,7 @@ def propose_to_file(
     believed = model if measured is None else _believed(config, model, measured, space)
     experiments = Experiments(
         space=space,
-        constraints=_constraints(constrained),
+        constraints=constraints_of(constrained),
         model=believed,
         measured=None if measured is None else Listed.measured(measured),
         pending=None if pending is None else _pending(model, pending, columns, units),
@@ -205,7 +205,7 @@ def _believed(
     return fit_prior_gp(model, data, (space.table, space.at(drawn)), config.seed)
 
 
-def _constraints(constrained: ConstrainedSpace) -> Constraints:
+def constraints_of(constrained: ConstrainedSpace) -> Constraints:
     """Return what holds for every candidate, with what is asked besides."""
     if constrained.mask is not None:
         return constrained.mask.constraints

@@ -58,7 +58,10 @@ def _fitted(encoder: str, n: int) -> PriorGP:
 @pytest.mark.parametrize(("encoder", "n"), list(product(ENCODERS, (1, 3, 12))))
 def test_it_says_what_was_measured_there(encoder: str, n: int) -> None:
     data, gp = _data(encoder, n), _fitted(encoder, n)
-    said, before = gp.bind(data.table).predict(data.batch), _prior(encoder).bind(data.table).predict(data.batch)
+    said, before = (
+        gp.bind(data.table).predict(data.batch),
+        _prior(encoder).bind(data.table).predict(data.batch),
+    )
     assert (said.mean.double() - data.target).abs().max() < 0.35 * (before.mean - data.target).abs().max()
     assert (said.epistemic < before.std.double() ** 2 * gp.spread**2).all()
     assert torch.equal(said.in_domain, before.in_domain)
