@@ -12,6 +12,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from rdkit import Chem
 from scipy.spatial import cKDTree
 
 from activelearn.shards import written_whole
@@ -31,7 +32,7 @@ from surrogates.batches import MixtureBatch
 from surrogates.datasets import load_dataset
 from surrogates.errors import InputError, Problem
 from surrogates.mixture_data import MixtureData
-from surrogates.molecules import MoleculeTable
+from surrogates.molecules import MoleculeTable, parse_smiles
 from surrogates.quantities import Floats, conductivities
 from surrogates.tables import candidate_mixtures, measured_mixtures
 from surrogates.text_tables import Findings, TextTable, read_text
@@ -130,7 +131,10 @@ class Replay:
 
     @cached_property
     def pool(self) -> pd.DataFrame:
-        """The distinct mixtures as candidates, in the order of their first measurements."""
+        """The distinct mixtures as candidates, in the order of their first measurements.
+
+        Without those of charged chains (8 rows of MolSets), which a table of candidates cannot name.
+        """
         frame = candidate_frame(self.table, self.batch)
         return frame.loc[self._first.unique()].reset_index(drop=True)
 
@@ -140,13 +144,21 @@ class Replay:
 
         A campaign is judged by it and must not see it.
         """
-        means = pd.Series(self.values).groupby(self._first, sort=False).mean()
-        return means.to_numpy(dtype=np.float64)
+        values = pd.Series(self.values)[self._askable]
+        means: Floats = np.asarray(values.groupby(self._first, sort=False).mean(), dtype=np.float64)
+        return means
 
     @cached_property
     def _first(self) -> pd.Series[int]:
-        """The first measurement of each measurement's mixture."""
-        return pd.Series([rows[0] for rows in self._alike(self.table, self.batch)])
+        """The first measurement of the mixture of each measurement that can be asked for."""
+        return pd.Series([rows[0] for rows in self._alike(self.table, self.batch)])[self._askable]
+
+    @cached_property
+    def _askable(self) -> npt.NDArray[np.bool_]:
+        charges = [Chem.GetFormalCharge(parse_smiles(one.smiles)) for one in self.table.components]
+        is_charged = np.array(charges)[self.batch.solvents.numpy()] != 0
+        askable: npt.NDArray[np.bool_] = ~(is_charged & (self.batch.weights.numpy() > 0)).any(1)
+        return askable
 
     def measure(self, candidates: pd.DataFrame) -> pd.DataFrame:
         """Return what came out, as `Oracle.measure` says.
