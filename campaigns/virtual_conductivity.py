@@ -177,7 +177,7 @@ class VirtualConductivity:
         ]
         T = batch.temperature_K
         for is_bad, came, expected in (
-            (~_sane(batch.weights) | ~used.any(-1), batch.weights, "weight fractions from 0, one above,"),
+            (~_sane(batch.weights) | ~used.any(-1), batch.weights, "weight fractions from 0, not all 0,"),
             (~_sane(batch.molality), batch.molality, "molalities [mol/kg] from 0"),
             (
                 ~((T >= COLDEST_K) & (T <= WARMEST_K)),

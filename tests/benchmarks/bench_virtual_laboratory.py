@@ -3,7 +3,7 @@
     python -m tests.benchmarks.bench_virtual_laboratory
 
 The law's constants are as they ship; nothing is fitted here. They were calibrated on most of these rows by
-whoever wrote the law down, so that the first two rows are kinder than those of the law's own account, in which
+whoever wrote the law down, so that the first two rows are kinder than those of the law's own account, where
 the constants were fitted again without the paper tested. What that account says stands in the last column; it
 does not say which rows it left out.
 """
