@@ -22,6 +22,7 @@ SOLVENTS = [Component.of(resolve(name)) for name in ("EC", "DMC", "DEC", "AN")]
 SALTS = [Component.of(resolve(name)) for name in ("LiPF6", "LiBOB")]
 PEO = "[Cu]CCO[Au]"
 
+Mixture = tuple[dict[Component, float], dict[Component, float], float]
 amounts = st.floats(0.01, 1)
 mixture = st.tuples(
     st.dictionaries(st.sampled_from(SOLVENTS), amounts, min_size=1),
@@ -49,7 +50,7 @@ def keys(candidates: pd.DataFrame) -> list[int]:
 
 @settings(max_examples=25)
 @given(st.lists(mixture, min_size=1, max_size=5))
-def test_candidates_survive_the_trip_through_a_table(mixtures) -> None:  # type: ignore[no-untyped-def]
+def test_candidates_survive_the_trip_through_a_table(mixtures: list[Mixture]) -> None:
     shares = [{one: w / sum(ws.values()) for one, w in ws.items()} for ws, _, _ in mixtures]
     table, batch = tabulate(
         [list(ws) for ws in shares],

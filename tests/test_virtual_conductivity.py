@@ -1,6 +1,7 @@
 import csv
 import math
 from pathlib import Path
+from random import Random
 
 import pytest
 import torch
@@ -132,8 +133,8 @@ def test_it_is_the_slow_law(w: dict[str, float], salt: str, m: float, T: float) 
 
 @given(mixtures, salts, molalities, temperatures, st.randoms(use_true_random=False))
 def test_order_scale_type_and_empty_slots_change_nothing(
-    w: dict[str, float], salt: str, m: float, T: float, random
-) -> None:  # type: ignore[no-untyped-def]
+    w: dict[str, float], salt: str, m: float, T: float, random: Random
+) -> None:
     plain = mixture(w, {salt: m}, T)
     order = random.sample(range(len(w)), len(w))
     other = MixtureBatch(
