@@ -182,16 +182,14 @@ class Region:
         return (slope * self.scale) @ self._polytope.plane / self.scale
 
     def bring_in(self, z: Tensor, corrections: int = _CORRECTIONS) -> Tensor:
-        """Return points near some that fulfil the nonlinear constraints too, `n x f`, where such are found.
+        """Return points nearby that fulfil the nonlinear constraints too, `n x f`; NaN where none is found.
 
-        Each correction goes to the nearest point at which the constraints, made linear, hold. Rows for which
-        that does not lead inside come back as they are after the last; `is_feasible` tells.
+        Each correction goes to the nearest point at which the constraints, made linear, hold.
 
         Args:
-            z: `n x f`, float64.
+            z: `n x f`, float64, within the linear constraints.
             corrections: At most so many.
         """
-        z = self.project(z)
         if not self.nonlinear:
             return z
         margin = _MARGIN * torch.tensor([one.tolerance for one in self.nonlinear], dtype=torch.float64)
@@ -201,11 +199,13 @@ class Region:
             outside = ~(room >= -margin).all(1)
             left, room, slope = left[outside], room[outside], slope[outside]
             if not len(left):
-                break
-            there = z[left]
-            moved = self.project_within(there, slope, torch.einsum("ncf,nf->nc", slope, there) - room)
-            z = z.index_copy(0, left, torch.where(moved.isfinite(), moved, there))
-        return z
+                return z
+            rhs = torch.einsum("ncf,nf->nc", slope, z[left]) - room
+            moved = self.project_within(z[left], slope, rhs)
+            z = z.index_copy(0, left, moved)
+            left = left[moved.isfinite().all(1)]
+        outside = ~(self.slacks(z[left]) >= -margin).all(1)
+        return z.index_fill(0, left[outside], torch.nan)
 
     def linearised(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return the room of each nonlinear constraint, `n x c`, and its slope along `z`, `n x c x f`."""
@@ -252,6 +252,7 @@ class Region:
             if sum(map(len, met)) >= n:
                 return torch.cat(met)[:n]
         brought = self.bring_in(points)
+        brought = brought[brought.isfinite().all(1)]
         found = torch.cat([*met, brought[self.is_feasible(brought)]])[:n]
         if not len(found):
             raise InputError(self._nothing_found(points))
