@@ -12,8 +12,10 @@ import torch
 from scipy.optimize import linprog
 from torch import Tensor
 
+_EXACT = 1e-12
+"""How far a constraint of unit length is missed at most, but for rounding."""
 _MET = 1e-9
-"""How far a constraint of unit length may be missed and still count as met."""
+"""How far it may be missed where constraints exclude each other by no more."""
 _DEPENDENT = 1e-10
 """Squared length of what is left of a unit normal outside of others below which it depends on them."""
 
@@ -111,14 +113,17 @@ def nearest(z: Tensor, normals: Tensor, rhs: Tensor) -> Tensor:
     for _ in range(50 * (rhs.shape[1] + 1)):  # far beyond what it takes
         slack = _products(search.normals, search.z) - search.rhs
         worst, which = slack.masked_fill(search.active, torch.inf).min(1)
-        done = (search.entering < 0) & (worst >= -_MET)
         entering = torch.where(search.entering < 0, which, search.entering)
+        room = slack.gather(1, entering[:, None])[:, 0]
+        step, further = _step(replace(search, entering=entering), room)
+        # What a step cannot mend counts as met where rounding alone may have missed it.
+        done = torch.where(search.entering < 0, worst >= -_EXACT, False)
+        done |= ~further & (worst >= -_MET)
         of_done = search.at(done)
         found[of_done.rows] = _onto(z[of_done.rows], of_done)
-        search, slack = replace(search, entering=entering).at(~done), slack[~done]
+        search = step.at(further & ~done)
         if not len(search.rows):
             break
-        search = _step(search, slack.gather(1, search.entering[:, None])[:, 0])
     return found
 
 
@@ -148,8 +153,8 @@ class _Search:
         return _Search(*(getattr(self, one.name)[rows] for one in fields(self)))
 
 
-def _step(search: _Search, slack: Tensor) -> _Search:
-    """Move until the constraint that enters is met or another must leave; rows without a point end.
+def _step(search: _Search, slack: Tensor) -> tuple[_Search, Tensor]:
+    """Move until the constraint that enters is met or another must leave; tell which rows can, `n`, bool.
 
     Args:
         search: A constraint enters in each row.
@@ -179,7 +184,7 @@ def _step(search: _Search, slack: Tensor) -> _Search:
         ),
         entering=torch.where(enters, -1, search.entering),
     )
-    return after.at(step.isfinite())
+    return after, step.isfinite()
 
 
 def _onto(z: Tensor, search: _Search) -> Tensor:

@@ -36,7 +36,7 @@ _DRAWN = 1024
 _ROUNDS = 8
 """Times that so many points are drawn, and those kept that the nonlinear constraints allow."""
 _CORRECTIONS = 30
-_MARGIN = 1e-3
+_MARGIN = 1e-6
 """Share of its tolerance by which a nonlinear constraint may be missed where points are brought into it."""
 
 
@@ -164,7 +164,7 @@ class Region:
         Args:
             z: `n x f`, float64.
         """
-        return self._clamped(self._polytope.nearest(z / self.scale) * self.scale)
+        return self._back(self._polytope.nearest(self._scaled(z)))
 
     def project_within(self, z: Tensor, normals: Tensor, rhs: Tensor) -> Tensor:
         """Return the same with `normals z >= rhs` besides; NaN where no point fulfils that too.
@@ -174,19 +174,22 @@ class Region:
             normals: `n x c x f`.
             rhs: `n x c`.
         """
-        return self._clamped(self._polytope.nearest(z / self.scale, normals * self.scale, rhs) * self.scale)
+        own_rhs = rhs - normals @ self._bounds[0]
+        return self._back(self._polytope.nearest(self._scaled(z), normals * self.scale, own_rhs))
+
+    def within_plane(self, slope: Tensor) -> Tensor:
+        """Return the part of slopes along the free columns, `n x f`, that the linear equalities leave."""
+        return (slope * self.scale) @ self._polytope.plane / self.scale
 
     def bring_in(self, z: Tensor, corrections: int = _CORRECTIONS) -> Tensor:
-        """Return points near some that fulfil the nonlinear constraints too, `n x f`, where such are found.
+        """Return points nearby that fulfil the nonlinear constraints too, `n x f`; NaN where none is found.
 
-        Each correction goes to the nearest point at which the constraints, made linear, hold. Rows for which
-        that does not lead inside come back as they are after the last; `is_feasible` tells.
+        Each correction goes to the nearest point at which the constraints, made linear, hold.
 
         Args:
-            z: `n x f`, float64.
+            z: `n x f`, float64, within the linear constraints.
             corrections: At most so many.
         """
-        z = self.project(z)
         if not self.nonlinear:
             return z
         margin = _MARGIN * torch.tensor([one.tolerance for one in self.nonlinear], dtype=torch.float64)
@@ -196,11 +199,13 @@ class Region:
             outside = ~(room >= -margin).all(1)
             left, room, slope = left[outside], room[outside], slope[outside]
             if not len(left):
-                break
-            there = z[left]
-            moved = self.project_within(there, slope, torch.einsum("ncf,nf->nc", slope, there) - room)
-            z = z.index_copy(0, left, torch.where(moved.isfinite(), moved, there))
-        return z
+                return z
+            rhs = torch.einsum("ncf,nf->nc", slope, z[left]) - room
+            moved = self.project_within(z[left], slope, rhs)
+            z = z.index_copy(0, left, moved)
+            left = left[moved.isfinite().all(1)]
+        outside = ~(self.slacks(z[left]) >= -margin).all(1)
+        return z.index_fill(0, left[outside], torch.nan)
 
     def linearised(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return the room of each nonlinear constraint, `n x c`, and its slope along `z`, `n x c x f`."""
@@ -242,11 +247,12 @@ class Region:
         for _ in range(_ROUNDS):
             drawn = n if not self.nonlinear else max(n, _DRAWN)
             walked = polytope.walk(inner.expand(drawn, -1), steps, generator)
-            points = self.project(walked * self.scale)
+            points = self.project(self._back(walked))
             met.append(points[self.is_feasible(points)])
             if sum(map(len, met)) >= n:
                 return torch.cat(met)[:n]
         brought = self.bring_in(points)
+        brought = brought[brought.isfinite().all(1)]
         found = torch.cat([*met, brought[self.is_feasible(brought)]])[:n]
         if not len(found):
             raise InputError(self._nothing_found(points))
@@ -336,18 +342,31 @@ class Region:
         ends[1] = -ends[1]
         return self._clamped(ends)
 
+    def _scaled(self, z: Tensor) -> Tensor:
+        """Return points in lengths of `scale` from the lowest values, where rounding is least."""
+        return (z - self._bounds[0]) / self.scale
+
+    def _back(self, scaled: Tensor) -> Tensor:
+        return self._clamped(self._bounds[0] + scaled * self.scale)
+
     def _clamped(self, z: Tensor) -> Tensor:
         """Return points that rounding has left outside of a column's own bounds on them."""
         return z.clamp(*self._box)
 
     @cached_property
-    def _polytope(self) -> Polytope:
+    def _scaled_matrix(self) -> tuple[Tensor, Tensor, Tensor]:
+        """`_matrix` over `_scaled` points."""
         matrix, rhs, equal = self._matrix
-        return Polytope.of(matrix * self.scale, rhs, equal)
+        return matrix * self.scale, rhs - matrix @ self._bounds[0], equal
+
+    @cached_property
+    def _polytope(self) -> Polytope:
+        """Of `_scaled` points."""
+        return Polytope.of(*self._scaled_matrix)
 
     @cached_property
     def _interior(self) -> tuple[Tensor, Polytope]:
-        """A point from which to walk, and the polytope with what leaves no room as equalities, in `scale`."""
-        matrix, rhs, equal = self._matrix
-        inner, has_room = inner_point(matrix * self.scale, rhs, equal)
-        return inner, Polytope.of(matrix * self.scale, rhs, ~has_room)
+        """A point from which to walk, and the polytope with what leaves no room as equalities, scaled."""
+        matrix, rhs, equal = self._scaled_matrix
+        inner, has_room = inner_point(matrix, rhs, equal)
+        return inner, Polytope.of(matrix, rhs, ~has_room)
