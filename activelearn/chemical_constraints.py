@@ -8,7 +8,7 @@ anions.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -257,6 +257,23 @@ def charge_neutrality(
         Linear("cations carry no more charge than the anions", "e", low, 0.0),
         Linear("cations can carry the charge of the anions", "e", high, 0.0),
     )
+
+
+def oxidation_states(
+    variables: CompositionVariables,
+    charges: Mapping[str, tuple[float, float]],
+    asked: Mapping[str, tuple[float, float]],
+) -> tuple[Linear, ...]:
+    """Return `charge_neutrality` with narrower charges of some metals, which stand in its name.
+
+    Args:
+        variables: The elements.
+        charges: Lowest and highest of each metal, e.
+        asked: Those that are narrower, likewise.
+    """
+    told = ", ".join(f"{metal} {low:g} to {high:g}" for metal, (low, high) in asked.items())
+    both = charge_neutrality(variables.names, {**charges, **asked})
+    return tuple(replace(one, name=f"{one.name} ({told})") for one in both)
 
 
 def _charges(element: str, windows: Mapping[str, tuple[float, float]]) -> tuple[float, float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,7 +15,7 @@ from activelearn.chemical_constraints import (
     Variables,
     at_least,
     at_most,
-    charge_neutrality,
+    oxidation_states,
     ratio,
 )
 from activelearn.composition_masks import CompositionMask
@@ -277,9 +276,7 @@ class CathodeConstraintsConfig(AmountsConfig):
         yield from self.amounts(variables, variables.metals, "metals")
         if self.oxidation_states:
             asked = {metal: self._window(metal, charges) for metal in self.oxidation_states}
-            told = ", ".join(f"{metal} {low:g} to {high:g}" for metal, (low, high) in asked.items())
-            for one in charge_neutrality(variables.names, {**charges, **asked}):
-                yield replace(one, name=f"{one.name} ({told})")
+            yield from oxidation_states(variables, charges, asked)
 
     def _window(self, metal: str, charges: Mapping[str, tuple[int, int]]) -> tuple[float, float]:
         """Return the mean charges of a metal that are asked and that the space allows."""

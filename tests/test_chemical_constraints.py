@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from activelearn.chemical_constraints import (
+    CompositionVariables,
     MixtureVariables,
     at_least,
     charge_neutrality,
@@ -18,7 +20,8 @@ from activelearn.constraints import Constraints
 from campaigns.cathode_config import CathodeScreenConfig
 from campaigns.config import load_yaml, resolve_job
 from campaigns.screen_config import ScreenConfig
-from surrogates.compositions import CHARGE_TOLERANCE, Composition, ions
+from surrogates.composition_batches import CompositionBatch, read_formulas
+from surrogates.compositions import CHARGE_TOLERANCE, Composition
 from surrogates.molecules import Component
 
 EC, DMC, SALT = Component.of("O=C1OCCO1"), Component.of("COC(=O)OC"), Component.of("[Li+].[Cl-]")
@@ -89,30 +92,32 @@ def test_an_element_without_charges_needs_a_window() -> None:
 def test_the_compositions_of_a_space_fulfil_all_and_lose_it_when_moved(job: str) -> None:
     config = load_yaml(resolve_job(job), CathodeScreenConfig).space
     space = config.space()
-    generator = torch.Generator().manual_seed(0)
-    elements = (*space.table.elements, "O", "F")
-    x = torch.zeros(10_000, len(elements), dtype=torch.float64)
-    starts = (
-        torch.randint(len(space), (10,), generator=generator).clamp(max=max(len(space) - 1000, 0)).tolist()
-    )
-    batches = [space[start : start + 1000] for start in starts]
-    for part, batch in enumerate(batches):
-        rows = slice(1000 * part, 1000 * part + len(batch))
-        x[rows, :-2].scatter_add_(1, batch.cations, 2 * batch.weights.double())
-        x[rows, -1] = 2 * batch.fluorine.double()
-        x[rows, -2] = 2 - x[rows, -1]
-    x = x[x.sum(1) > 0]
-    known = {str(ion): ion for ion in ions()}
-    groups = [ion for ion in ions() if ion.group in config.metals and ion.element != "Li"]
-    given = [known[name] for name in config.metals if name in known] + groups
-    windows = {
-        element: (
-            float(min(ion.charge for ion in given if ion.element == element)),
-            float(max(ion.charge for ion in given if ion.element == element)),
-        )
-        for element in space.table.elements[1:]
-    }
-    every = Constraints(elements, site_balance(elements), charge_neutrality(elements, windows))
+    candidates = torch.from_numpy(np.random.default_rng(0).integers(len(space), size=10_000))
+    variables = CompositionVariables(space.table.elements)
+    x = variables.rows(space.at(candidates))
+    lithium, fluorine = config.lithium, config.fluorine
+    ends = (min(lithium), max(lithium)), (min(fluorine), max(fluorine))
+    every = Constraints(variables.names, variables.domain(*ends, space.charges), ())
     assert every.is_feasible(x).all()
     x[:, -2] += 0.01
     assert not every.is_feasible(x).any()
+
+
+def test_the_columns_of_compositions_are_the_amounts_of_their_formulas() -> None:
+    table, batch = read_formulas(["Li1.2Mn0.4Ti0.4O1.9F0.1", "LiMnO2", "Li1.1Ti0.9O1.5F0.5"])
+    variables = CompositionVariables(table.elements)
+    assert (variables.names, variables.metals) == (("Li", "Mn", "Ti", "O", "F"), ("Mn", "Ti"))
+    expected = [[1.2, 0.4, 0.4, 1.9, 0.1], [1, 1, 0, 2, 0], [1.1, 0, 0.9, 1.5, 0.5]]
+    torch.testing.assert_close(variables.rows(batch), torch.tensor(expected, dtype=torch.float64))
+    with pytest.raises(ValueError, match=r'^no amount is called "Cr"\. There are Li, Mn, Ti, O, F$'):
+        at_least("x", variables, {"Cr": 1.0}, 0.1)
+
+
+def test_gradients_reach_the_amounts_of_compositions() -> None:
+    table, batch = read_formulas(["Li1.2Mn0.4Ti0.4O1.9F0.1"])
+    weights = batch.weights.double().requires_grad_()
+    fluorine = batch.fluorine.double().requires_grad_()
+    x = CompositionVariables(table.elements).rows(CompositionBatch(batch.cations, weights, fluorine))
+    one, other = torch.autograd.grad(x @ torch.arange(5.0, dtype=torch.float64), (weights, fluorine))
+    assert one.tolist() == [[0.0, 2.0, 4.0]]
+    assert other.tolist() == [2.0]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from contextlib import nullcontext
+from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
@@ -13,7 +15,9 @@ from rich.console import Console
 from activelearn.screening import in_process
 from campaigns.screen import ChosenModel, choose_screen, print_summary, screen_to_files
 from campaigns.screen_record import ScreenRecord
+from surrogates.compositions import parse_formula
 from surrogates.errors import InputError
+from tests import test_screen_cathodes as cathodes
 from tests.fake_model import FakeModel
 
 JOB = """
@@ -35,12 +39,12 @@ constraints:
 """
 
 
-def screened(out: Path, job: str) -> ScreenRecord:
+def screened(out: Path, job: str, resume: bool = False) -> ScreenRecord:
     path = out.parent / "job.yaml"
     path.write_text(job, encoding="utf-8")
     chosen = ChosenModel(FakeModel(), {"sha256": "a"}, load_s=0.0)
     config = choose_screen(str(path), None)
-    return screen_to_files(config, chosen, out, nullcontext(in_process), Console(quiet=True))
+    return screen_to_files(config, chosen, out, nullcontext(in_process), Console(quiet=True), resume)
 
 
 def fraction(table: pd.DataFrame, name: str) -> pd.Series:
@@ -144,3 +148,118 @@ def test_an_impossible_screen_writes_nothing(tmp_path: Path) -> None:
         "Loosen it, or change the space."
     )
     assert not (tmp_path / "out").exists()
+
+
+OF_CATHODES = """
+constraints:
+  bounds: {F: {at_least: 0.1}}
+  linear: [{name: redox, terms: {Mn: 1, Cr: 1, V: 1}, at_least: 0.4}]
+  at_most: [{count: 3, least: 0.1}]
+  oxidation_states: {Mn: {at_most: 2.5}}
+"""
+
+
+def test_a_list_of_cathodes_under_constraints_is_what_is_left_of_the_whole_list(tmp_path: Path) -> None:
+    job = cathodes.JOB.replace("top_k: 40", "top_k: 3000")
+    whole = pd.read_csv(cathodes.screened(tmp_path / "whole", job).ranked)
+    record = cathodes.screened(tmp_path / "some", job + OF_CATHODES)
+    some = pd.read_csv(record.ranked)
+    amounts = [parse_formula(formula) for formula in whole["formula"]]
+    fluorine, redox, manganese = (
+        pd.Series([sum(row.get(element, 0.0) for element in elements) for row in amounts])
+        for elements in (("F",), ("Mn", "Cr", "V"), ("Mn",))
+    )
+    metals = pd.Series([[row[e] for e in row if e not in ("Li", "O", "F")] for row in amounts])
+    highest = {"Li": 1, "Mn": 2.5, "Cr": 3, "V": 3, "Ti": 4, "Nb": 5, "O": -2, "F": -1}
+    charge = pd.Series([sum(n * highest[element] for element, n in row.items()) for row in amounts])
+    missed = {
+        "F at least 0.1": fluorine < 0.099,
+        "redox at least 0.4": redox < 0.399,
+        "at most 3 metals": metals.map(len) > 3,
+        "at least 0.1 metals, if any": metals.map(min) < 0.099,
+        "cations carry no more charge than the anions (Mn 2 to 2.5)": manganese < 0,
+        "cations can carry the charge of the anions (Mn 2 to 2.5)": charge < -1e-6,
+    }
+    kept = whole[~pd.DataFrame(missed).any(axis=1)]
+    assert sorted(some["candidate"]) == sorted(kept["candidate"])
+    assert 50 < len(some) < 500
+    run = json.loads(record.summary.read_text(encoding="utf-8"))
+    assert {key: run["counts"][key] for key in ("ranked", "feasible", "infeasible", "infeasible_by")} == {
+        "ranked": len(kept),
+        "feasible": len(kept),
+        "infeasible": 2131 - len(kept),
+        "infeasible_by": {name: int(rows.sum()) for name, rows in missed.items()},
+    }
+    assert list(some)[len(whole.columns) :] == ["feasible", *(f"slack {name}" for name in missed)]
+    assert some["feasible"].all()
+    by_candidate = charge.set_axis(whole["candidate"])[some["candidate"]]
+    slack = some["slack cations can carry the charge of the anions (Mn 2 to 2.5)"]
+    assert slack.tolist() == pytest.approx(by_candidate.tolist(), abs=1e-6)
+    every = pd.concat([pd.read_parquet(path) for path in sorted(record.shards.iterdir())])
+    assert set(every.loc[every["feasible"], "candidate"]) == set(some["candidate"])
+    assert len(every) == 2131
+
+
+def test_pareto_ranks_of_cathodes_are_those_among_what_is_left(tmp_path: Path) -> None:
+    some = pd.read_csv(cathodes.screened(tmp_path / "out", cathodes.JOB + OF_CATHODES).ranked)
+    means = some[["capacity_mAh_g_mean", "retention_30_mean"]].to_numpy()
+    rank = np.zeros(len(means), dtype=int)
+    for row in np.argsort(-means.sum(1)):
+        above = (means >= means[row]).all(1) & (means > means[row]).any(1)
+        rank[row] = 1 + max(rank[above], default=0)
+    assert some["pareto_rank"].tolist() == rank.tolist()
+
+
+def test_an_impossible_screen_of_cathodes_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as error:
+        cathodes.screened(
+            tmp_path / "out", f"{cathodes.JOB}constraints: {{bounds: {{F: {{at_least: 1}}}}}}\n"
+        )
+    assert str(error.value) == (
+        'constraints: "F at least 1" excludes every candidate; it is missed by 0.8 at least. '
+        "Loosen it, or change the space."
+    )
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def margin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of a function of the user's own."""
+    path = tmp_path / "margin_of_mine.py"
+    path.write_text("def of_fluorine(x):\n    return x['F'] - 0.05\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    return path
+
+
+def test_a_resume_with_another_function_is_refused(tmp_path: Path, margin: Path) -> None:
+    job = f"{cathodes.JOB}constraints: {{functions: ['margin_of_mine:of_fluorine']}}\n"
+    out = tmp_path / "out"
+    before = cathodes.screened(out, job).ranked.read_bytes()
+    there = sha256(margin.read_bytes()).hexdigest()
+    assert cathodes.screened(out, job, resume=True).ranked.read_bytes() == before
+    margin.write_text("def of_fluorine(x):\n    return x['F'] - 0.15\n", encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        cathodes.screened(out, job, resume=True)
+    assert str(error.value) == (
+        f'{out}/run.json, "constraint_files.margin_of_mine:of_fluorine": the screen there has {there}, '
+        f"this one has {sha256(margin.read_bytes()).hexdigest()}. Give another --out, or what stands there."
+    )
+
+
+def test_a_resume_with_another_table_is_refused(tmp_path: Path) -> None:
+    table = tmp_path / "mine.csv"
+    header = "solvent_1,weight_fraction_1,salt,molality_mol_kg,temperature_K\n"
+    table.write_text(f"{header}EC,1,LiTDI,1.0,298\n", encoding="utf-8")
+    job = f"{JOB}constraints: {{solubility: {{table: mine.csv}}}}\n"
+    record = screened(tmp_path / "out", job)
+    screened(tmp_path / "out", job, resume=True)
+    there = sha256(table.read_bytes()).hexdigest()
+    run = json.loads(record.summary.read_text(encoding="utf-8"))
+    assert run["constraint_files"] == {str(table): there}
+    table.write_text(f"{header}EC,1,LiTDI,1.1,298\n", encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        screened(tmp_path / "out", job, resume=True)
+    assert str(error.value) == (
+        f'{tmp_path}/out/run.json, "constraint_files.{table}": the screen there has {there}, this one has '
+        f"{sha256(table.read_bytes()).hexdigest()}. Give another --out, or what stands there."
+    )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 import torch
@@ -19,6 +21,7 @@ from activelearn.constraints import (
     LeastIfPresent,
     Linear,
     slack,
+    source_sha256,
 )
 from surrogates.errors import InputError
 
@@ -161,3 +164,18 @@ def test_a_function_of_the_users_own_is_refused_in_words(path: str, told: str) -
     with pytest.raises(InputError) as error:
         FromFunction(path, NAMES).residual(torch.zeros(2, 4, dtype=torch.float64))
     assert str(error.value) == f'constraint "{path}": {told}'
+
+
+def test_the_source_of_a_function_is_its_file_and_that_which_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Path(__file__).read_bytes()
+    assert source_sha256(f"{__name__}:product_of") == sha256(own).hexdigest()
+    named = tmp_path / "naming_the_product.py"
+    named.write_text(f"from {__name__} import product_of\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    both = sha256(named.read_bytes() + own).hexdigest()
+    assert source_sha256("naming_the_product:product_of") == both
+    named.write_text("changed", encoding="utf-8")
+    assert source_sha256("naming_the_product:product_of") == sha256(b"changed" + own).hexdigest()
+    assert source_sha256("sys:intern") is None

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 
 from activelearn.chemical_constraints import MixtureVariables
 from activelearn.constraints import Constraints, Linear
-from activelearn.solubility import GAS_CONSTANT, LiquidRange, Solubility, read_limits, salt_limits
+from activelearn.solubility import (
+    GAS_CONSTANT,
+    LiquidRange,
+    SharedSolvent,
+    Solubility,
+    read_limits,
+    salt_limits,
+)
 from surrogates.chemicals import resolve
 from surrogates.errors import InputError
 from surrogates.molecule_facts import solvent_facts
@@ -27,6 +34,7 @@ def variables(solvents: tuple[str, ...], salts: tuple[str, ...]) -> MixtureVaria
 
 FEW = variables(("EC", "DMC", "toluene", "SN"), ("LiPF6", "LiBOB", "LiTDI"))
 ROOM = (298.15, 298.15)
+SHIPPED = Solubility(FEW, ROOM)
 
 
 def x_of(
@@ -131,6 +139,64 @@ def test_a_row_of_a_table_has_one_salt(tmp_path: Path) -> None:
         f"limits.csv, row 2: 2 salts came; the most of one salt was expected. {mend}",
         f"limits.csv, row 3: no salt came; the most of one salt was expected. {mend}",
     ]
+
+
+PLAIN = Solubility(variables(("EC", "toluene", "DMC"), ("LiPF6", "LiTDI", "LiBOB")), ROOM)
+shares = st.lists(st.floats(0.01, 1), min_size=3, max_size=3)
+
+
+@given(shares, st.floats(0, 5), st.floats(0, 5))
+def test_salts_share_the_molecules_of_solvent(parts: list[float], lipf6: float, libob: float) -> None:
+    (joint,) = PLAIN.together()
+    assert isinstance(joint, Linear)
+    assert (joint.name, joint.unit) == ("solubility of all salts together", "mol/kg")
+    ec, toluene, dmc = (part / sum(parts) for part in parts)
+    expected = 1000 * (ec / 88.062 + dmc / 90.078) - 2 * lipf6 - 8 * libob  # toluene binds no lithium
+    x = x_of((ec, toluene, dmc), (lipf6, 0, libob))
+    assert float(joint.residual(x)) == pytest.approx(expected, rel=1e-3, abs=1e-3)
+
+
+@pytest.fixture(scope="module")
+def by_solvent(tmp_path_factory: pytest.TempPathFactory) -> Solubility:
+    """LiPF6 and LiTDI by the user's table, which does not agree with what is shipped."""
+    return Solubility(FEW, ROOM, read_limits(table(tmp_path_factory.mktemp("own"))))
+
+
+@given(parts=shares, salts=st.lists(st.floats(0, 3), min_size=3, max_size=3))
+def test_what_salts_take_of_their_limits_sums_to_one_where_a_table_tells_solvents_apart(
+    by_solvent: Solubility, parts: list[float], salts: list[float]
+) -> None:
+    (joint,) = by_solvent.together()
+    assert isinstance(joint, SharedSolvent)
+    ec, dmc, toluene = (part / sum(parts) for part in parts)
+    x = x_of((ec, dmc, toluene, 0.0), tuple(salts))
+    alone = [ec * float(by_solvent.limits[0, s]) + dmc * float(by_solvent.limits[1, s]) for s in range(3)]
+    taken = sum(molality / limit for molality, limit in zip(salts, alone, strict=True))
+    assert float(joint.residual(x)) == pytest.approx(1 - taken)
+    assert torch.autograd.gradcheck(joint.residual, x.requires_grad_(), eps=1e-7, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["shipped", "own"])
+@given(parts=shares, salt=st.integers(0, 2), part_of_limit=st.floats(0.5, 1.5))
+def test_of_one_salt_the_joint_limit_is_its_own(
+    by_solvent: Solubility, name: str, parts: list[float], salt: int, part_of_limit: float
+) -> None:
+    if abs(part_of_limit - 1) < 1e-4:  # where the one tolerance ends before the other
+        return
+    solubility = {"shipped": SHIPPED, "own": by_solvent}[name]
+    ec, dmc, toluene = (part / sum(parts) for part in parts)
+    fractions = (ec, dmc, toluene, 0.0)
+    limit = float(solubility.limits[:, salt] @ torch.tensor(fractions, dtype=torch.float64))
+    x = x_of(fractions, tuple(part_of_limit * limit * (s == salt) for s in range(3)))
+    each = Constraints(FEW.names, (), solubility.constraints()).is_feasible(x)
+    both = Constraints(FEW.names, (), (*solubility.constraints(), *solubility.together()))
+    assert torch.equal(both.is_feasible(x), each)
+    assert bool(each) == (part_of_limit <= 1 or limit == 0)  # of LiTDI the file that ships says nothing
+
+
+def test_fewer_than_two_salts_with_data_share_nothing() -> None:
+    assert Solubility(variables(("EC",), ("LiPF6", "LiTDI")), ROOM).together() == ()
+    assert Solubility(variables(("toluene",), ("LiPF6", "LiBOB")), ROOM).together() == ()
 
 
 PAIR = variables(("EC", "DMC"), ("LiPF6",))
