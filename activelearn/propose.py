@@ -33,8 +33,9 @@ _BASELINE = 64
 """Measured mixtures of highest mean among which the best is looked for."""
 _AROUND = 8
 """Points of a region besides a candidate's own amounts from which these are improved."""
-_RAW, _STARTS = 512, 6
-"""Points of a region that are looked at, and those of them from which BoTorch's optimiser starts."""
+_RAW, _STARTS, _CLIMBED = 512, 6, 3
+"""Points of a region that are looked at, those of them from which BoTorch's optimiser starts, and those of what
+it finds that are climbed on from."""
 _APART = 1e-3
 """Of the range of amounts: two proposals nearer than this are one."""
 _UNKNOWN = -1e30
@@ -227,8 +228,11 @@ def best_in_region(worth: Callable[[Tensor], Tensor], region: Region, seed: int)
         seen = worth(raw)
     order = seen.argsort(descending=True, stable=True)
     starts = raw[order[:_STARTS]]
-    climbed = [_climb(worth, region, start) for start in starts]
-    points = torch.cat([*climbed, raw[order]])
+    climbed = torch.cat([_climb(worth, region, start) for start in starts])
+    with torch.no_grad():
+        highest = worth(climbed).argsort(descending=True, stable=True)[:_CLIMBED]
+    # BoTorch's optimiser may end outside of a curved constraint, or early: what it found is climbed on from.
+    points = torch.cat([ascend(worth, region, climbed[highest]).best, climbed, raw[order]])
     points = points[region.is_feasible(points)]
     with torch.no_grad():
         values = worth(points)
@@ -237,7 +241,7 @@ def best_in_region(worth: Callable[[Tensor], Tensor], region: Region, seed: int)
 
 
 def _climb(worth: Callable[[Tensor], Tensor], region: Region, start: Tensor) -> Tensor:
-    """Return where BoTorch's optimiser gets from a start, brought back inside, `1 x f`; none if it fails."""
+    """Return where BoTorch's optimiser gets from a start, brought back inside, `1 x f`; the start if it fails."""
     nonlinear = region.nonlinear_inequalities()
     try:
         found, _ = optimize_acqf(

@@ -9,7 +9,7 @@ import torch
 
 from activelearn.chemical_constraints import MixtureVariables, at_most
 from activelearn.constraints import Constraints
-from activelearn.experiments import Experiments, Listed, MixtureModel, botorch_model, both
+from activelearn.experiments import Experiments, Listed, MixtureModel, both, botorch_model
 from activelearn.regions import Region
 from activelearn.spaces import MixtureSpace
 from surrogates.batches import MixtureBatch
@@ -22,7 +22,7 @@ from tests.synthetic_mixtures import SALTS, SOLVENTS, small_ensemble
 from tests.synthetic_students import small_student
 
 SPACE = MixtureSpace(
-    solvents={name: one for name, one in zip("ABC", SOLVENTS, strict=False)},
+    solvents=dict(zip("ABC", SOLVENTS, strict=False)),
     salts={"S": SALTS[0]},
     fraction_step=0.25,
     molality_mol_kg=(0.5, 1.0),

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from activelearn.spaces import MixtureSpace
-from surrogates.alignment import align
 from surrogates.aligned_model import AlignedModel, compare
+from surrogates.alignment import align
 from surrogates.errors import InputError
 from surrogates.gaussian_process import matern
 from surrogates.laboratories import default_laboratories

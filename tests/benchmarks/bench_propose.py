@@ -141,7 +141,7 @@ def continuous(console: Console) -> None:
         # A logarithm either way, of an improvement or of a conductivity.
         base = float(np.e) if kind == "log-nei" else 10.0
         ratios.append(base ** (float(values[0]) - best))
-        console.print(f"problem {number + 1}, {kind}, {len(dense):,} points: {ratios[-1]:.5f}")
+        print(f"problem {number + 1}, {kind}, {len(dense):,} points: {ratios[-1]:.5f}", flush=True)
     console.print(
         f"found over the best of {DENSE:,} points: lowest {min(ratios):.5f}, highest {max(ratios):.5f}"
     )
