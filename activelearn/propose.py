@@ -34,8 +34,8 @@ _BASELINE = 64
 _AROUND = 8
 """Points of a region besides a candidate's own amounts from which these are improved."""
 _RAW, _STARTS, _CLIMBED = 512, 6, 3
-"""Points of a region that are looked at, those of them from which BoTorch's optimiser starts, and those of what
-it finds that are climbed on from."""
+"""Points of a region that are looked at, those of them from which BoTorch's optimiser starts, and those of
+what it finds that are climbed on from."""
 _APART = 1e-3
 """Of the range of amounts: two proposals nearer than this are one."""
 _UNKNOWN = -1e30
@@ -241,7 +241,7 @@ def best_in_region(worth: Callable[[Tensor], Tensor], region: Region, seed: int)
 
 
 def _climb(worth: Callable[[Tensor], Tensor], region: Region, start: Tensor) -> Tensor:
-    """Return where BoTorch's optimiser gets from a start, brought back inside, `1 x f`; the start if it fails."""
+    """Return where BoTorch's optimiser gets from a start, `1 x f`, brought back inside; if it fails the start."""
     nonlinear = region.nonlinear_inequalities()
     try:
         found, _ = optimize_acqf(
@@ -315,7 +315,7 @@ def _region_of(asked: Asked, x: Tensor) -> Region | None:
         if len(values) > 1:
             free = free + columns
         else:
-            fixed |= {column: float(x[column]) for column in columns}
+            fixed |= {column: values[0] for column in columns}  # a candidate's are float32
     if not free:
         return None
     constraints = e.constraints
