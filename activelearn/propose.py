@@ -31,11 +31,13 @@ SHORTLIST = 1000
 batches of 20 whose expected improvement was the same within 0.5 %."""
 _BASELINE = 64
 """Measured mixtures of highest mean among which the best is looked for."""
-_AROUND = 8
-"""Points of a region besides a candidate's own amounts from which these are improved."""
-_RAW, _STARTS, _CLIMBED = 512, 6, 3
+_AROUND, _STEPS = 4, 50
+"""Points of a region besides a candidate's own amounts from which these are improved, in so many steps."""
+_RAW, _STARTS, _CLIMBED = 2048, 8, 4
 """Points of a region that are looked at, those of them from which BoTorch's optimiser starts, and those of
 what it finds that are climbed on from."""
+_NEIGHBOUR = 0.2
+"""Of the range of amounts: points nearer than this lead to one optimum."""
 _APART = 1e-3
 """Of the range of amounts: two proposals nearer than this are one."""
 _UNKNOWN = -1e30
@@ -94,10 +96,15 @@ def propose(asked: Asked, q: int, how: How, engine: Engine = in_process) -> Prop
     Raises:
         InputError: If there are not so many candidates, or amounts, that fulfil all.
     """
-    if how == "continuous":
-        return _continuous(asked, q)
-    found = _from_pool(asked, q, engine)
-    return found if how == "pool" else _polished(asked, found)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # small matrices: more threads than free cores are many times slower
+    try:
+        if how == "continuous":
+            return _continuous(asked, q)
+        found = _from_pool(asked, q, engine)
+        return found if how == "pool" else _polished(asked, found)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _from_pool(asked: Asked, q: int, engine: Engine) -> Proposals:
@@ -180,7 +187,7 @@ def _polished(asked: Asked, found: Proposals) -> Proposals:
             continue
         worth = worth_in(asked, region, x[:place])
         starts = torch.cat([x[place, list(region.free)][None], region.sample(_AROUND, asked.seed)])
-        climbed = ascend(worth, region, starts)
+        climbed = ascend(worth, region, starts, _STEPS)
         order = climbed.best_value.argsort(descending=True, stable=True)
         for z in climbed.best[order]:
             if _may_stand(asked, region, z, others):
@@ -227,7 +234,7 @@ def best_in_region(worth: Callable[[Tensor], Tensor], region: Region, seed: int)
     with torch.no_grad():
         seen = worth(raw)
     order = seen.argsort(descending=True, stable=True)
-    starts = raw[order[:_STARTS]]
+    starts = _apart(raw[order], region)
     climbed = torch.cat([_climb(worth, region, start) for start in starts])
     with torch.no_grad():
         highest = worth(climbed).argsort(descending=True, stable=True)[:_CLIMBED]
@@ -240,8 +247,19 @@ def best_in_region(worth: Callable[[Tensor], Tensor], region: Region, seed: int)
     return points[order], values[order]
 
 
+def _apart(points: Tensor, region: Region) -> Tensor:
+    """Return the first of some points, and the next that are none of its neighbours nor of each other's."""
+    left, chosen = points / region.scale, []
+    for _ in range(_STARTS):
+        if not len(left):
+            break
+        chosen.append(left[0])
+        left = left[(left - left[0]).norm(dim=1) > _NEIGHBOUR]
+    return torch.stack(chosen) * region.scale
+
+
 def _climb(worth: Callable[[Tensor], Tensor], region: Region, start: Tensor) -> Tensor:
-    """Return where BoTorch's optimiser gets from a start, `1 x f`, brought back inside; if it fails the start."""
+    """Return where BoTorch's optimiser gets from a start, `1 x f`, inside; the start where it fails."""
     nonlinear = region.nonlinear_inequalities()
     try:
         found, _ = optimize_acqf(
@@ -315,7 +333,7 @@ def _region_of(asked: Asked, x: Tensor) -> Region | None:
         if len(values) > 1:
             free = free + columns
         else:
-            fixed |= {column: values[0] for column in columns}  # a candidate's are float32
+            fixed |= dict.fromkeys(columns, values[0])  # a candidate's are float32
     if not free:
         return None
     constraints = e.constraints

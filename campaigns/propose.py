@@ -260,13 +260,9 @@ def _why(kind: Kind, found: Proposals) -> list[str]:
     """Return a phrase for each proposal."""
     std = found.prediction.epistemic.sqrt()
     surer = [f"{int((std < one).sum()) + 1} of {len(std)} by what is not known of it" for one in std]
-    words = WORDS[kind]
-    beside = [
-        f"highest {words}" + (f" beside the {place} before it" if place else "") for place in range(len(std))
-    ]
-    if kind in ("mean", "thompson", "exploration"):
-        beside = [f"{words}" for _ in range(len(std))]
-    return [f"{one}; {rank}" for one, rank in zip(beside, surer, strict=True)]
+    is_alone = kind in ("mean", "thompson")
+    beside = ["" if is_alone or not place else f", beside the {place} before it" for place in range(len(std))]
+    return [f"{WORDS[kind]}{one}; {rank}" for one, rank in zip(beside, surer, strict=True)]
 
 
 def _in_words(row: Mapping[Any, Any]) -> str:

@@ -55,7 +55,7 @@ def feasible(console: Console) -> None:
     for number in count():
         if made >= PROPOSALS:
             break
-        how: How = ("pool", "mixed", "continuous")[int(rng.choice(3, p=[0.7, 0.2, 0.1]))]
+        how: How = ("pool", "mixed", "continuous")[int(rng.choice(3, p=[0.9, 0.05, 0.05]))]
         space = _bundled() if how == "pool" and number % 2 else _random_space(rng, how)
         config = _random_constraints(rng, space)
         q = BATCH if how == "pool" else 8 if how == "mixed" else 4
