@@ -193,10 +193,11 @@ def _moments(posterior: EnsemblePosterior) -> tuple[Tensor, Tensor]:
 
 def _worth(prediction: Prediction, kind: Kind, kappa: float, best: float) -> Tensor:
     """Return what BoTorch's analytic function says of each candidate of a screen, `n`, float64."""
-    variance = prediction.epistemic.double().clamp_min(_LEAST_STD**2)
-    model = Known(prediction.mean.double(), variance)
-    places = torch.arange(len(variance), dtype=torch.float64).view(-1, 1, 1)
-    with torch.no_grad():
+    # Out of the inference mode of a screen: constants that BoTorch keeps from it would have no gradients.
+    with torch.inference_mode(False), torch.no_grad():
+        mean, variance = prediction.mean.double().clone(), prediction.epistemic.double().clone()
+        model = Known(mean, variance.clamp_min(_LEAST_STD**2))
+        places = torch.arange(len(mean), dtype=torch.float64).view(-1, 1, 1)
         worth: Tensor = _analytic(kind, model, best, kappa)(places)
     return worth
 
