@@ -32,9 +32,9 @@ from surrogates.errors import InputError, Problem
 _NO_COLUMNS: Mapping[int, float] = MappingProxyType({})
 _STEPS, _STEPS_A_COLUMN = 20, 10
 """Of hit and run, from one point to points that no longer show where they began."""
-_DRAWN = 1024
+_FEW, _MANY = 64, 4096
 _ROUNDS = 8
-"""Times that so many points are drawn, and those kept that the nonlinear constraints allow."""
+"""Times that points are drawn, each time twice as many, and those kept that nonlinear constraints allow."""
 _CORRECTIONS = 30
 _MARGIN = 1e-6
 """Share of its tolerance by which a nonlinear constraint may be missed where points are brought into it."""
@@ -244,8 +244,8 @@ class Region:
         if not polytope.plane.abs().max() > 1e-9:  # a single point
             n = 1
         steps, met = _STEPS + _STEPS_A_COLUMN * len(self.free), []
-        for _ in range(_ROUNDS):
-            drawn = n if not self.nonlinear else max(n, _DRAWN)
+        for doubled in range(_ROUNDS):
+            drawn = min(max(n, _FEW) << doubled, max(n, _MANY)) if self.nonlinear else n
             walked = polytope.walk(inner.expand(drawn, -1), steps, generator)
             points = self.project(self._back(walked))
             met.append(points[self.is_feasible(points)])
