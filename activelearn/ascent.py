@@ -35,6 +35,8 @@ _LEAST_STEP = 1e-10
 """In the region's scale, along every amount: a start that would move less has arrived."""
 _LEAST_GAIN = 1e-14
 """Of the objective's size; a start that gains less has arrived."""
+_A_LITTLE = 1e-4
+"""In the region's scale: how near another of several constraints in one must be to be seen."""
 _SMALLEST = 1e-300
 
 
@@ -214,10 +216,19 @@ def _towards(region: Region, here: _Points, length: Tensor, tangent: tuple[Tenso
     if not region.nonlinear:
         return (region.project(ahead) - here.z) / region.scale
     room, slope = tangent
-    target = region.project_within(
-        ahead, slope, torch.einsum("ncf,nf->nc", slope, here.z) - room.clamp_min(0)
-    )
-    return torch.where(target.isfinite(), target - here.z, 0.0) / region.scale
+    rhs = torch.einsum("ncf,nf->nc", slope, here.z) - room.clamp_min(0)
+    target = region.project_within(ahead, slope, rhs)
+    target = torch.where(target.isfinite(), target, here.z)
+    # A constraint may be the least of several, and another of them count a little further on.
+    way = target - here.z
+    far = (way / region.scale).abs().amax(1, keepdim=True)
+    ahead_a_little = here.z + way * (_A_LITTLE / far.clamp_min(_A_LITTLE))
+    room, slope_there = region.linearised(ahead_a_little)
+    rhs_there = torch.einsum("ncf,nf->nc", slope_there, ahead_a_little) - room
+    rhs_there = rhs_there.minimum(torch.einsum("ncf,nf->nc", slope_there, here.z))  # so that it may stay
+    both = torch.cat([slope, slope_there], 1), torch.cat([rhs, rhs_there], 1)
+    nearer = region.project_within(ahead, *both)
+    return torch.where(nearer.isfinite(), nearer - here.z, way) / region.scale
 
 
 def _length(climbers: _Climbers, pull: Tensor, gradient: Tensor, shorter: bool) -> Tensor:

@@ -84,7 +84,7 @@ def _missed(hard: Sequence[Linear], elastic: Sequence[Linear], width: int) -> fl
     matrix, rhs = np.zeros((len(rows), width)), np.array([one.rhs for one in rows])
     for row, one in enumerate(rows):
         matrix[row, list(one.columns)] = [value for _, value in one.terms]
-    is_equality = np.array([one.is_equality for one in rows])
+    is_equality = np.array([one.is_equality for one in rows], dtype=bool)
     # A slack takes the side on which a constraint is missed; an equality may be missed on either.
     slacks = np.zeros((len(rows), 2 * len(elastic)))
     for i in range(len(elastic)):

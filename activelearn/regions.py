@@ -32,9 +32,9 @@ from surrogates.errors import InputError, Problem
 _NO_COLUMNS: Mapping[int, float] = MappingProxyType({})
 _STEPS, _STEPS_A_COLUMN = 20, 10
 """Of hit and run, from one point to points that no longer show where they began."""
-_DRAWN = 1024
+_FEW, _MANY = 64, 4096
 _ROUNDS = 8
-"""Times that so many points are drawn, and those kept that the nonlinear constraints allow."""
+"""Times that points are drawn, each time twice as many, and those kept that nonlinear constraints allow."""
 _CORRECTIONS = 30
 _MARGIN = 1e-6
 """Share of its tolerance by which a nonlinear constraint may be missed where points are brought into it."""
@@ -194,16 +194,20 @@ class Region:
             return z
         margin = _MARGIN * torch.tensor([one.tolerance for one in self.nonlinear], dtype=torch.float64)
         left = torch.arange(len(z))
+        before = z.new_zeros(len(z), 0, z.shape[1]), z.new_zeros(len(z), 0)
         for _ in range(corrections):
             room, slope = self.linearised(z[left])
             outside = ~(room >= -margin).all(1)
             left, room, slope = left[outside], room[outside], slope[outside]
             if not len(left):
                 return z
-            rhs = torch.einsum("ncf,nf->nc", slope, z[left]) - room
-            moved = self.project_within(z[left], slope, rhs)
+            now = slope, torch.einsum("ncf,nf->nc", slope, z[left]) - room
+            # A constraint may be the least of several: that which counted before must not be lost again.
+            both = [torch.cat([one, other[outside]], 1) for one, other in zip(now, before, strict=True)]
+            moved = self.project_within(z[left], *both)
             z = z.index_copy(0, left, moved)
-            left = left[moved.isfinite().all(1)]
+            found = moved.isfinite().all(1)
+            left, before = left[found], (now[0][found], now[1][found])
         outside = ~(self.slacks(z[left]) >= -margin).all(1)
         return z.index_fill(0, left[outside], torch.nan)
 
@@ -244,8 +248,8 @@ class Region:
         if not polytope.plane.abs().max() > 1e-9:  # a single point
             n = 1
         steps, met = _STEPS + _STEPS_A_COLUMN * len(self.free), []
-        for _ in range(_ROUNDS):
-            drawn = n if not self.nonlinear else max(n, _DRAWN)
+        for doubled in range(_ROUNDS):
+            drawn = min(max(n, _FEW) << doubled, max(n, _MANY)) if self.nonlinear else n
             walked = polytope.walk(inner.expand(drawn, -1), steps, generator)
             points = self.project(self._back(walked))
             met.append(points[self.is_feasible(points)])
