@@ -144,8 +144,9 @@ def _fit_process(
         noise: `n`, variance of each `y`.
         seed: Of the draw.
     """
+    weight = weight.clamp_min(_LEAST_WEIGHT)
     start = max(float(y.square().sum() / weight.square().sum()) ** 0.5, 1e-12)
-    over = weight.clamp_min(_LEAST_WEIGHT) * start
+    over = weight * start
     g, variance = y / over, (noise / over.square()).clamp_min(_LEAST_NOISE)
     drawn = learnt_from(len(x), seed)
     kernel = get_covar_module_with_dim_scaled_prior(x.shape[1], use_rbf_kernel=False)
