@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from statistics import fmean, pstdev
 from time import perf_counter
-from typing import Literal, TypeGuard, get_args
+from typing import Literal, TypeGuard, TypeVar, get_args
 
 import pandas as pd
 import torch
@@ -51,6 +51,7 @@ SHOWN = {
 }
 _ASKED_AT_ONCE = 4096
 """Mixtures that tell a model's rate: the test rows, as often as needed."""
+Rows = TypeVar("Rows", bound=Sized)
 _LOG_CONDUCTIVITY = "log10_conductivity_S_cm"
 
 
@@ -145,7 +146,7 @@ def judge(
             told(number)
     found = tuple(_summed_up(data, part, model, each) for (part, model), each in said.items())
     said_of_rows = pd.concat(held_out, ignore_index=True) if held_out else pd.DataFrame()
-    return Judged(found, said_of_rows, _mean_times(times))
+    return Judged(found, said_of_rows, mean_times(times))
 
 
 def fit(
@@ -194,7 +195,7 @@ def _judge_split(
 ) -> dict[str, Trial]:
     torch.set_num_threads(1)
     return {
-        name: Trial(predict(split.test), fit_s, _rate(predict, split.test))
+        name: Trial(predict(split.test), fit_s, rate(predict, asked_at_once(split.test)))
         for name, predict, fit_s in _fitted(data, split, settings, names)
     }
 
@@ -225,18 +226,23 @@ def _stands_on_ensemble(name: Rival) -> TypeGuard[OnEnsemble]:
     return name in (*SURROGATES, "gp-variational")
 
 
-def _rate(predict: Callable[[Tensor], Words], test: Tensor) -> float:
-    """Return the mixtures a second that a model predicts."""
-    rows = test.repeat(-(-_ASKED_AT_ONCE // len(test)))[:_ASKED_AT_ONCE]
+def asked_at_once(test: Tensor) -> Tensor:
+    """Return test rows, as often as needed, that tell a model's rate."""
+    return test.repeat(-(-_ASKED_AT_ONCE // len(test)))[:_ASKED_AT_ONCE]
+
+
+def rate(predict: Callable[[Rows], object], rows: Rows) -> float:
+    """Return the rows a second that a model predicts."""
     started = perf_counter()
     predict(rows)
     return len(rows) / (perf_counter() - started)
 
 
-def _mean_times(times: list[dict[str, object]]) -> pd.DataFrame:
+def mean_times(times: Sequence[Mapping[str, object]]) -> pd.DataFrame:
+    """Return `Judged.times` from the `model`, `fit_s` and `rate` of each model on each split."""
     if not times:
         return pd.DataFrame()
-    mean = pd.DataFrame(times).groupby("model", sort=False).mean()
+    mean = pd.DataFrame([*times]).groupby("model", sort=False).mean()
     ratios = (mean / mean.iloc[0]).add_suffix("_over_first")
     return pd.concat([mean, ratios], axis=1).reset_index()
 
@@ -318,13 +324,27 @@ def _summed_up(data: MixtureData, part: str, model: str, each: Sequence[Words]) 
         fields = ("rows", "mean", "std", "interval")
         each = [Words(*(torch.cat([getattr(words, name) for words in each]) for name in fields))]
     found = [_scored(data, words) for words in each]
-    columns = {name: [one[name] for one in found] for name in SHOWN if name in found[0]}
+    row = mean_scores(part, model, [{name: one[name] for name in SHOWN if name in one} for one in found])
+    return row.model_copy(
+        update={"repeats": repeats} | ({"std": dict.fromkeys(row.std)} if is_pooled else {})
+    )
+
+
+def mean_scores(part: str, model: str, each: Sequence[Mapping[str, float]]) -> ScoreRow:
+    """Return the mean and the standard deviation of the scores of a model over splits.
+
+    Args:
+        part: Which test rows.
+        model: Its name.
+        each: Scores by name, one a split, all of the same names.
+    """
+    columns = {name: [one[name] for one in each] for name in each[0]}
     return ScoreRow(
         splits=part,
         model=model,
-        repeats=repeats,
+        repeats=len(each),
         mean={name: _finite(fmean(values)) for name, values in columns.items()},
-        std={name: None if is_pooled else _finite(_spread(values)) for name, values in columns.items()},
+        std={name: _finite(_spread(values)) for name, values in columns.items()},
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from campaigns.judging import SHOWN, SURROGATES, fit, judge
 from campaigns.report import progress
 from campaigns.train_config import DataSource, SplitPlan, TrainConfig
 from surrogates.aligned_model import unseen_laboratories
-from surrogates.checkpoints import ModelCard, card_of, encoder_of, save_model
+from surrogates.checkpoints import ModelCard, ScoreRow, card_of, encoder_of, save_model
 from surrogates.datasets import dataset, load_dataset
 from surrogates.ensemble import check_ensemble_trainable
 from surrogates.errors import InputError, Problem
@@ -80,7 +80,7 @@ def train_to_directory(job: str, out: Path, data_dir: Path | None, console: Cons
     else:
         surrogate = config.surrogate
     judged = judge(data, splits, settings, beside, console, surrogate)
-    _print_times(judged.times, console)
+    print_times(judged.times, console)
     torch.set_num_threads(1)  # as on the splits: the numbers do not depend on the machine's cores
     with progress(console, "epochs of the final fit", settings.training.epochs) as told:
         fitted = fit(data, everything, settings, config.seed, lambda done, of: told(done), surrogate)
@@ -107,19 +107,34 @@ def print_scores(card: ModelCard, console: Console) -> None:
     for splits in dict.fromkeys(row.splits for row in card.scores):
         rows = [row for row in card.scores if row.splits == splits]
         told = f"test rows {_TOLD.get(splits, splits)}, {rows[0].repeats} splits"
-        table = Table(box=SIMPLE_HEAD, title=f"{card.target}, {told}: mean ± standard deviation over splits")
-        table.add_column("")
-        for row in rows:
-            table.add_column(row.model)
-        for name, words in SHOWN.items():
-            if name in rows[0].mean:
-                table.add_row(
-                    words, *(f"{_number(row.mean[name])} ± {_number(row.std[name])}" for row in rows)
-                )
-        console.print(table)
+        title = f"{card.target}, {told}: mean ± standard deviation over splits"
+        print_score_table(title, rows, SHOWN, ".3f", console)
 
 
-def _print_times(times: pd.DataFrame, console: Console) -> None:
+def print_score_table(
+    title: str, rows: Sequence[ScoreRow], shown: Mapping[str, str], digits: str, console: Console
+) -> None:
+    """Print the scores of models on one kind of split, a column for each model.
+
+    Args:
+        title: Of the table.
+        rows: Of the models.
+        shown: Names of scores, and how they are told; those that no row has are left out.
+        digits: How numbers are written, a format.
+        console: Where.
+    """
+    table = Table(box=SIMPLE_HEAD, title=title)
+    table.add_column("")
+    for row in rows:
+        table.add_column(row.model)
+    for name, words in shown.items():
+        if name in rows[0].mean:
+            cells = (f"{_number(row.mean[name], digits)} ± {_number(row.std[name], digits)}" for row in rows)
+            table.add_row(words, *cells)
+    console.print(table)
+
+
+def print_times(times: pd.DataFrame, console: Console) -> None:
     """Print how long models took to fit, and how fast they predict, over the first of them."""
     if len(times) < 2:
         return
@@ -165,8 +180,8 @@ def _splits(data: MixtureData, plan: SplitPlan, seed: int, console: Console) -> 
             console.print(f"Not judged on unseen solvents. {error}", markup=False)
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def _number(value: float | None, digits: str) -> str:
+    return "-" if value is None else format(value, digits)
 
 
 def _facts(source: DataSource, data: MixtureData) -> dict[str, Any]:

@@ -24,10 +24,11 @@ from campaigns.discharge_judging import (
     profile_splits,
 )
 from campaigns.excess_config import ExcessConfig
+from campaigns.excess_judging import print_excess_scores
 from campaigns.report import progress
 from campaigns.train import print_scores, train_to_directory, versions
 from campaigns.train_config import DistillationConfig, ProfileConfig, TrainConfig
-from campaigns.train_excess import print_excess_scores, train_excess_to_directory
+from campaigns.train_excess import train_excess_to_directory
 from surrogates import datasets
 from surrogates.discharge_domain import published_domain
 from surrogates.discharge_gp_fitting import check_gp, fit_discharge_gp

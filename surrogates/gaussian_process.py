@@ -29,7 +29,8 @@ class GaussianProcess:
         reduction: `... c x c`, `B` above, symmetric.
         lengthscale: `d`.
         constant: Prior mean, a number.
-        noise: Variance of a measurement, a number.
+        noise: Variance of a measurement, a number; or one of each row that was given, of which `condition`
+            and a saved model then know nothing.
         inducing: How many of the centres, the first, are no rows and cannot be removed.
     """
 
@@ -53,7 +54,7 @@ class GaussianProcess:
             y: `n`, standardised.
             lengthscale: `d`.
             constant: Prior mean.
-            noise: Variance of a measurement, above 0.
+            noise: Variance of a measurement, above 0; a number, or one a row.
 
         Source: Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), chapter 2.
         """
@@ -82,7 +83,7 @@ class GaussianProcess:
             centres: `c x d`, the inducing points.
             lengthscale: `d`.
             constant: Prior mean.
-            noise: Variance of a measurement, above 0.
+            noise: Variance of a measurement, above 0; a number, or one a row.
 
         Source: Titsias, AISTATS 2009.
         """
@@ -91,12 +92,12 @@ class GaussianProcess:
         # In the basis that whitens the prior nothing is worse conditioned than the ratio of rows to noise.
         root = torch.linalg.cholesky(prior)
         seen = torch.linalg.solve_triangular(root, matern(centres, x, lengthscale), upper=False)
-        inner = torch.linalg.cholesky(seen @ seen.T / noise + torch.eye(len(centres), dtype=x.dtype))
+        inner = torch.linalg.cholesky(seen / noise @ seen.T + torch.eye(len(centres), dtype=x.dtype))
         inverse = torch.linalg.inv(root)
         half = torch.linalg.solve_triangular(inner, inverse, upper=False)
         return GaussianProcess(
             centres=centres,
-            weights=half.T @ (half @ (matern(centres, x, lengthscale) @ (y - constant))) / noise,
+            weights=half.T @ (half @ (matern(centres, x, lengthscale) @ ((y - constant) / noise))),
             reduction=inverse.T @ inverse - half.T @ half,
             lengthscale=lengthscale,
             constant=constant,

@@ -129,19 +129,29 @@ def fit_process(x: Tensor, y: Tensor, seed: int, form: GPForm | None = None) -> 
         seed: Of the draw.
         form: `exact` or `variational`; by default what the number of rows asks for.
     """
-    drawn = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:_LEARNT_FROM]
+    drawn = learnt_from(len(x), seed)
     kernel = get_covar_module_with_dim_scaled_prior(x.shape[1], use_rbf_kernel=False)
     gp = SingleTaskGP(x[drawn], y[drawn, None], covar_module=kernel, outcome_transform=None)
     floor = max(repeat_variance(x, y), _LEAST_NOISE)
     gp.likelihood.noise_covar.register_constraint(
         "raw_noise", GreaterThan(floor, transform=None, initial_value=2 * floor)
     )
-    fit_gpytorch_mll(
-        ExactMarginalLogLikelihood(gp.likelihood, gp), optimizer_kwargs={"options": {"maxiter": _STEPS}}
-    )
+    most_likely(gp)
     lengthscale = kernel.lengthscale.detach()[0]
     constant, noise = gp.mean_module.constant.detach(), gp.likelihood.noise.detach()[0]
     return posterior_of(x, y, lengthscale, constant, noise, form)
+
+
+def learnt_from(rows: int, seed: int) -> Tensor:
+    """Return the rows from which lengthscales are learnt, at most 500, drawn from so many."""
+    return torch.randperm(rows, generator=torch.Generator().manual_seed(seed))[:_LEARNT_FROM]
+
+
+def most_likely(gp: SingleTaskGP) -> None:
+    """Give a process the hyperparameters of most marginal likelihood times their priors, in place."""
+    fit_gpytorch_mll(
+        ExactMarginalLogLikelihood(gp.likelihood, gp), optimizer_kwargs={"options": {"maxiter": _STEPS}}
+    )
 
 
 def posterior_of(
@@ -153,6 +163,8 @@ def posterior_of(
     form: GPForm | None = None,
 ) -> GaussianProcess:
     """Return the posterior of `n` rows; above 3,000 it has inducing points unless `form` says otherwise.
+
+    The noise is a number, or one a row.
 
     The inducing points are rows, each chosen where the others leave most variance, from a draw of 4,000. On
     CALiSol-23 six epochs of BoTorch's `SingleTaskVariationalGP` from the same lengthscales had 1.8 times the

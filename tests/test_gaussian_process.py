@@ -157,3 +157,14 @@ def test_a_gradient_where_points_meet_is_a_number() -> None:
     for column in range(3):
         ahead, behind = (sum(process.mean_and_variance(X + sign * step[column])) for sign in (1, -1))
         torch.testing.assert_close(gradient[:, column], (ahead - behind) / 2e-6, rtol=1e-4, atol=1e-5)
+
+
+def test_each_row_may_have_its_noise() -> None:
+    noise = torch.rand(25, generator=torch.Generator().manual_seed(5), dtype=torch.float64) + 0.01
+    near = matern(ASKED, X, LENGTHSCALE)
+    inverse = torch.linalg.inv(matern(X, X, LENGTHSCALE) + noise.diag())
+    exact = GaussianProcess.exact(X, Y, LENGTHSCALE, CONSTANT, noise)
+    mean, covariance = exact.mean_and_covariance(ASKED)
+    torch.testing.assert_close(mean, CONSTANT + near @ inverse @ (Y - CONSTANT))
+    torch.testing.assert_close(covariance, matern(ASKED, ASKED, LENGTHSCALE) - near @ inverse @ near.T)
+    _close(GaussianProcess.variational(X, Y, X, LENGTHSCALE, CONSTANT, noise), exact, 1e-4)

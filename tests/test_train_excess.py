@@ -71,7 +71,8 @@ def test_a_users_csv_becomes_a_model_that_predicts(
         assert words in said.out
     assert "60 rows read, none dropped; 6 pairs of molecules" in said.err
     card = read_card(job.parent / "model", ExcessCard)
-    models = ["Redlich-Kister, order 2", "Redlich-Kister, order 0", "GNN-only", "fingerprint", "forest"]
+    laws = [f"Redlich-Kister, order {order}" for order in (2, 0)]
+    models = [laws[0], "Gaussian process", laws[1], "GNN-only", "fingerprint", "forest"]
     assert [(row.splits, row.model) for row in card.scores] == [
         *(("rows", model) for model in models),
         *(("pairs", model) for model in models if not model.endswith("0")),
