@@ -33,13 +33,13 @@ _BASELINE = 64
 """Measured mixtures of highest mean among which the best is looked for."""
 _AROUND, _STEPS = 4, 50
 """Points of a region besides a candidate's own amounts from which these are improved, in so many steps."""
-_RAW, _STARTS, _CLIMBED = 2048, 8, 4
-"""Points of a region that are looked at, those of them from which BoTorch's optimiser starts, and those of
-what it finds that are climbed on from."""
+_RAW, _STARTS = 2048, 10
+"""Points of a region that are looked at, and those of them from which BoTorch's optimiser starts."""
 _NEIGHBOUR = 0.2
 """Of the range of amounts: points nearer than this lead to one optimum."""
 _APART = 1e-3
 """Of the range of amounts: two proposals nearer than this are one."""
+_TRACE = 1e-8
 _UNKNOWN = -1e30
 """Score of what is to be avoided."""
 
@@ -189,7 +189,7 @@ def _polished(asked: Asked, found: Proposals) -> Proposals:
         starts = torch.cat([x[place, list(region.free)][None], region.sample(_AROUND, asked.seed)])
         climbed = ascend(worth, region, starts, _STEPS)
         order = climbed.best_value.argsort(descending=True, stable=True)
-        for z in climbed.best[order]:
+        for z in _without_traces(climbed.best[order]):
             if _may_stand(asked, region, z, others):
                 x[place], moved[place] = region.amounts(z), True
                 value[place] = worth(z[None])[0]
@@ -209,10 +209,10 @@ def _continuous(asked: Asked, q: int) -> Proposals:
     values: list[float] = []
     for place in range(q):
         z, value = best_in_region(worth_in(asked, region, x), region, asked.seed + place)
-        for one in range(len(z)):
-            if _may_stand(asked, region, z[one], x):
-                x = torch.cat([x, region.amounts(z[one])[None]])
-                values.append(float(value[one]))
+        for point, its_value in zip(_without_traces(z), value, strict=True):
+            if _may_stand(asked, region, point, x):
+                x = torch.cat([x, region.amounts(point)[None]])
+                values.append(float(its_value))
                 break
         else:
             known = " that the model knows" if asked.avoid_unknown else ""
@@ -236,10 +236,8 @@ def best_in_region(worth: Callable[[Tensor], Tensor], region: Region, seed: int)
     order = seen.argsort(descending=True, stable=True)
     starts = _apart(raw[order], region)
     climbed = torch.cat([_climb(worth, region, start) for start in starts])
-    with torch.no_grad():
-        highest = worth(climbed).argsort(descending=True, stable=True)[:_CLIMBED]
     # BoTorch's optimiser may end outside of a curved constraint, or early: what it found is climbed on from.
-    points = torch.cat([ascend(worth, region, climbed[highest]).best, climbed, raw[order]])
+    points = torch.cat([ascend(worth, region, climbed).best, climbed, raw[order]])
     points = points[region.is_feasible(points)]
     with torch.no_grad():
         values = worth(points)
@@ -358,6 +356,11 @@ def region_of_all(asked: Asked) -> Region:
     if region is None:
         raise InputError(Problem("space", "nothing in it can vary", "Give several solvents, or how: pool."))
     return region
+
+
+def _without_traces(z: Tensor) -> Tensor:
+    """Return points with 0 for amounts that rounding has left."""
+    return torch.where(z.abs() < _TRACE, 0.0, z)
 
 
 def _may_stand(asked: Asked, region: Region, z: Tensor, others: Tensor) -> bool:

@@ -9,7 +9,6 @@ import pytest
 from typer.testing import CliRunner
 
 from campaigns.cli import app
-from campaigns.report import ESTIMATE
 from surrogates.errors import InputError
 from surrogates.tables import read_mixtures
 from tests.saved_models import saved_ensemble, saved_law_model, saved_student
