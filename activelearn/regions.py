@@ -194,20 +194,16 @@ class Region:
             return z
         margin = _MARGIN * torch.tensor([one.tolerance for one in self.nonlinear], dtype=torch.float64)
         left = torch.arange(len(z))
-        before = z.new_zeros(len(z), 0, z.shape[1]), z.new_zeros(len(z), 0)
         for _ in range(corrections):
             room, slope = self.linearised(z[left])
             outside = ~(room >= -margin).all(1)
             left, room, slope = left[outside], room[outside], slope[outside]
             if not len(left):
                 return z
-            now = slope, torch.einsum("ncf,nf->nc", slope, z[left]) - room
-            # A constraint may be the least of several: that which counted before must not be lost again.
-            both = [torch.cat([one, other[outside]], 1) for one, other in zip(now, before, strict=True)]
-            moved = self.project_within(z[left], *both)
+            rhs = torch.einsum("ncf,nf->nc", slope, z[left]) - room
+            moved = self.project_within(z[left], slope, rhs)
             z = z.index_copy(0, left, moved)
-            found = moved.isfinite().all(1)
-            left, before = left[found], (now[0][found], now[1][found])
+            left = left[moved.isfinite().all(1)]
         outside = ~(self.slacks(z[left]) >= -margin).all(1)
         return z.index_fill(0, left[outside], torch.nan)
 

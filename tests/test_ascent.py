@@ -138,7 +138,7 @@ def test_along_a_path_nothing_falls_and_nothing_is_infeasible(region: Region, se
     torch.testing.assert_close(alone.best_value, told.best_value[2:3], rtol=1e-6, atol=1e-6)
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(st.sampled_from(REGIONS), st.integers(0, 1000))
 def test_nothing_allowed_close_by_is_higher(region: Region, seed: int) -> None:
     objective = wavy(len(region.free), seed)
