@@ -158,8 +158,13 @@ class Experiments:
         known = torch.cat([x.new_zeros(0, x.shape[1]), *(amounts[inside] for amounts, inside in taken)])
         if not len(known):
             return torch.zeros(len(x), dtype=torch.bool)
-        scale = torch.tensor([_SAME] * (x.shape[1] - 1) + [_SAME_K], dtype=torch.float64)
-        return torch.cdist(x / scale, known / scale, p=torch.inf).amin(1) <= 1
+        same = self.same
+        return torch.cdist(x / same, known / same, p=torch.inf).amin(1) <= 1
+
+    @property
+    def same(self) -> Tensor:
+        """How near two amounts are that count as one, `d`."""
+        return torch.tensor([_SAME] * (len(self.variables.names) - 1) + [_SAME_K], dtype=torch.float64)
 
     def measured_rows(self, which: Tensor) -> Tensor:
         """Return some of the measured mixtures as the surrogate takes them."""

@@ -189,7 +189,10 @@ def _polished(asked: Asked, found: Proposals) -> Proposals:
         starts = torch.cat([x[place, list(region.free)][None], region.sample(_AROUND, asked.seed)])
         climbed = ascend(worth, region, starts, _STEPS)
         order = climbed.best_value.argsort(descending=True, stable=True)
-        for z in _without_traces(climbed.best[order]):
+        as_it_was = climbed.value[0]  # the first start is the candidate
+        better = order[climbed.best_value[order] > as_it_was]
+        value[place] = as_it_was
+        for z in _without_traces(climbed.best[better]):
             if _may_stand(asked, region, z, others):
                 x[place], moved[place] = region.amounts(z), True
                 value[place] = worth(z[None])[0]
@@ -370,7 +373,7 @@ def _may_stand(asked: Asked, region: Region, z: Tensor, others: Tensor) -> bool:
     if not bool(region.is_feasible(z[None])[0]) or bool(e.is_taken(x[None])[0]):
         return False
     apart = (others - x).abs()[:, list(region.free)] / region.scale
-    elsewhere = (others - x).abs() > 0
+    elsewhere = (others - x).abs() > e.same
     elsewhere[:, list(region.free)] = False
     if bool(((apart.amax(1) < _APART) & ~elsewhere.any(1)).any()):
         return False
