@@ -18,7 +18,7 @@ from torch import Tensor
 
 from activelearn.acquisition import Acquisition
 
-_DRAWS = 512
+_DRAWS = 1024
 _SMOOTH = 1e-3
 """Width, in standard deviations, of the step by which a draw counts as better than the best."""
 

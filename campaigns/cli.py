@@ -264,6 +264,42 @@ def propose(
 
 
 @app.command()
+def compare(
+    config: Annotated[
+        str, typer.Argument(help="A YAML file, or the name of a job that ships.")
+    ] = "compare-carbonates",
+    out: Annotated[
+        Path | None, typer.Option(help="Directory for the results; by default results/JOB.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes on Ray; by default one a core.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted comparison.")] = False,
+    seeds: Annotated[int | None, typer.Option(min=1, help="How many; replaces the file's.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where data sets are looked for first.")] = None,
+) -> None:
+    """Compare strategies on one pool, with many seeds: who finds the better mixture sooner."""
+    from rich.console import Console
+
+    from campaigns.compare import choose_comparison, compare_to_directory
+    from campaigns.compare_report import print_summary, summarise, write_comparison
+
+    out = out or Path("results") / Path(config).stem
+    job = choose_comparison(config, seeds)
+    try:
+        rows = compare_to_directory(
+            job, out, workers, resume, Console(stderr=True, highlight=False), data_dir
+        )
+    except KeyboardInterrupt:
+        typer.echo(f"Interrupted. {out} keeps what is done; add --resume to the command to go on.", err=True)
+        raise typer.Exit(130) from None
+    summary = summarise(rows, job.goal)
+    files = write_comparison(rows, summary, job.goal, out)
+    print_summary(summary, Console(width=None if sys.stdout.isatty() else 180, highlight=False))
+    typer.echo("Written: " + ", ".join(map(str, files)))
+
+
+@app.command()
 def landscape(
     config: Annotated[
         str, typer.Argument(help="A YAML file, or the name of a job that ships.")

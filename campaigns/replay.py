@@ -138,6 +138,11 @@ class Replay:
         frame = candidate_frame(self.table, self.batch)
         return frame.loc[self._first.unique()].reset_index(drop=True)
 
+    @property
+    def first(self) -> list[int]:
+        """Of each mixture of `pool` the place of its first measurement."""
+        return [int(place) for place in self._first.unique()]
+
     @cached_property
     def means(self) -> Floats:
         """The mean of the measurements of each mixture of `pool`; NaN where all failed.

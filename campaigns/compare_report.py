@@ -1,0 +1,215 @@
+"""What a comparison tells: curves, a summary with intervals, paired tests, and what may be said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from scipy.stats import bootstrap, wilcoxon
+
+from activelearn.acquisition import Goal
+from activelearn.shards import written_whole
+
+Floats = npt.NDArray[np.float64]
+LEVEL = 0.05
+"""Chance of a wrong word about any pair of strategies, after Holm."""
+_RESAMPLED = 2000
+_NOT_REACHED = np.inf
+_SHOWN = {
+    "experiments_to_99": "experiments to 99 %",
+    "experiments_to_95": "to 95 %",
+    "regret": "regret at the end",
+    "area": "mean regret",
+    "found": "of the top found",
+    "improvement": "over the best start",
+    "seconds": "s a proposal",
+}
+MEASURES = tuple(_SHOWN)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What came of a comparison.
+
+    Attributes:
+        table: A row for each strategy, the best first: the median over seeds of each of `MEASURES`, with
+            `_low` and `_high` of its 95 % bootstrap interval; `infeasible`, of all proposals; `seeds`.
+        pairs: A row for each pair: `better`, `worse`, the median `difference`, `p`, and `p_holm` after Holm.
+        sentences: What may be said.
+    """
+
+    table: pd.DataFrame
+    pairs: pd.DataFrame
+    sentences: tuple[str, ...]
+
+
+def summarise(rows: pd.DataFrame, goal: Goal) -> Summary:
+    """Return the summary of campaigns.
+
+    Args:
+        rows: As `compare_to_directory` returns them.
+        goal: By which strategies are ordered: the mean regret over a campaign's rounds, or what share of the
+            top was found at its end.
+    """
+    by_campaign = rows.groupby(["strategy", "seed"], sort=False)
+    measures = pd.DataFrame({campaign: _measured(one) for campaign, one in by_campaign}).T
+    measures.index.names = ["strategy", "seed"]
+    lead, sign = ("area", 1.0) if goal == "best" else ("found", -1.0)
+    table = []
+    for name, of in measures.groupby(level="strategy", sort=False):
+        row: dict[str, object] = {
+            "strategy": name,
+            "seeds": len(of),
+            "infeasible": int(of["infeasible"].sum()),
+        }
+        for measure in MEASURES:
+            row |= _with_interval(measure, of[measure].to_numpy(float))
+        table.append(row)
+    frame = pd.DataFrame(table).sort_values(lead, key=lambda x: sign * x, kind="stable", ignore_index=True)
+    pairs = _pairs(measures[lead].unstack("strategy"), sign)
+    return Summary(frame, pairs, _sentences(frame, pairs, goal))
+
+
+def _measured(one: pd.DataFrame) -> dict[str, float]:
+    """Return the measures of one campaign."""
+    last, first = one.iloc[-1], one.iloc[0]
+    later = one[one["round"] > 0]
+    return {
+        **{f"experiments_to_{share}": _first_at(one, 1 - share / 100) for share in (95, 99)},
+        "regret": float(last["regret"]),
+        "area": float(later["regret"].mean()),
+        "found": float(last["found"]),
+        "improvement": float(last["best"] / first["best"] - 1),
+        "seconds": float(later["seconds"].mean()),
+        "infeasible": float(one["infeasible"].sum()),
+    }
+
+
+def _first_at(one: pd.DataFrame, regret: float) -> float:
+    there = one.loc[one["regret"] <= regret + 1e-12, "experiments"]
+    return float(there.iloc[0]) if len(there) else _NOT_REACHED
+
+
+def _with_interval(measure: str, values: Floats) -> dict[str, float]:
+    """Return the median over seeds with the 95 % percentile interval of its bootstrap."""
+    low = high = float(np.median(values))
+    if len(values) > 1 and np.ptp(np.nan_to_num(values, posinf=1e9)) > 0:
+        finite = np.nan_to_num(values, posinf=1e9)
+        found = bootstrap(
+            (finite,), np.median, n_resamples=_RESAMPLED, method="percentile", rng=np.random.default_rng(0)
+        ).confidence_interval
+        low, high = (np.inf if end >= 1e8 else float(end) for end in (found.low, found.high))
+    return {measure: float(np.median(values)), f"{measure}_low": low, f"{measure}_high": high}
+
+
+def _pairs(by_strategy: pd.DataFrame, sign: float) -> pd.DataFrame:
+    """Return paired Wilcoxon tests over seeds, corrected by Holm's method."""
+    found = []
+    for one, other in combinations(by_strategy.columns, 2):
+        difference = sign * (by_strategy[one] - by_strategy[other]).to_numpy(float)
+        p = 1.0 if not difference.any() else float(wilcoxon(difference).pvalue)
+        middle = float(np.median(difference))
+        better, worse = (one, other) if middle <= 0 else (other, one)
+        found.append({"better": better, "worse": worse, "difference": abs(middle), "p": p})
+    pairs = pd.DataFrame(found, columns=["better", "worse", "difference", "p"])
+    order = pairs["p"].sort_values(kind="stable").index
+    # Holm: the smallest of m p-values times m, the next times m - 1, never below one before it.
+    factors = len(pairs) - np.arange(len(pairs))
+    pairs.loc[order, "p_holm"] = np.minimum(1, np.maximum.accumulate(pairs.loc[order, "p"] * factors))
+    return pairs
+
+
+def _sentences(table: pd.DataFrame, pairs: pd.DataFrame, goal: Goal) -> tuple[str, ...]:
+    best = str(table["strategy"].iloc[0])
+    seeds = int(table["seeds"].iloc[0])
+    worse = pairs.loc[(pairs["better"] == best) & (pairs["p_holm"] < LEVEL), "worse"].tolist()
+    others = [name for name in table["strategy"].iloc[1:] if name not in worse]
+    what = "the lowest mean regret" if goal == "best" else "the largest share of the top"
+    value = float(table["area" if goal == "best" else "found"].iloc[0])
+    first = f"{best} has {what} on the median of {seeds} seeds ({value:.3g})"
+    told = ", ".join(worse) if worse else "none of the others"
+    second = f"It is better than {told} (paired Wilcoxon, Holm, {LEVEL:g})"
+    second += f"; from {', '.join(others)} it cannot be told apart" if others and worse else ""
+    return first + ".", second + ".", _gradient_against_bayesian(pairs)
+
+
+def _gradient_against_bayesian(pairs: pd.DataFrame) -> str:
+    told = {
+        frozenset(pair): (better, p)
+        for *pair, better, p in zip(
+            pairs["better"], pairs["worse"], pairs["better"], pairs["p_holm"], strict=True
+        )
+    }
+    found = told.get(frozenset(("gradient", "bayesian")))
+    if found is None:
+        return "Gradient and Bayesian were not compared with each other."
+    better, p = found
+    if p >= LEVEL:
+        return f"Gradient and Bayesian cannot be told apart (p = {p:.2g})."
+    return f"Of gradient and Bayesian, {better} is better (p = {p:.2g})."
+
+
+def write_comparison(rows: pd.DataFrame, summary: Summary, goal: Goal, out: Path) -> list[Path]:
+    """Write curves, summary and tests as CSV, the curves as PNG and what may be said; return the paths."""
+    curves = rows.assign(feasible=rows["infeasible"] == 0)
+    files = {
+        "curves.csv": curves,
+        "summary.csv": summary.table,
+        "tests.csv": summary.pairs,
+    }
+    for name, table in files.items():
+        with written_whole(out / name) as part:
+            table.to_csv(part, index=False, float_format="%.6g")
+    with written_whole(out / "statement.txt") as part:
+        part.write_text("\n".join(summary.sentences) + "\n", encoding="utf-8")
+    figure = out / "curves.png"
+    save_curves(rows, goal, figure)
+    return [*(out / name for name in files), out / "statement.txt", figure]
+
+
+def save_curves(rows: pd.DataFrame, goal: Goal, file: Path) -> None:
+    """Draw the median over seeds of each strategy with its quartiles, over experiments."""
+    what, label = (
+        ("regret", "regret, % of the optimum") if goal == "best" else ("found", "% of the top found")
+    )
+    figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
+    for place, (name, of) in enumerate(rows.groupby("strategy", sort=False)):
+        over = of.groupby("experiments")[what]
+        low, middle, high = (100 * over.quantile(share) for share in (0.25, 0.5, 0.75))
+        colour = f"C{place}"
+        axes.plot(middle.index, middle, color=colour, label=str(name))
+        axes.fill_between(middle.index, low, high, color=colour, alpha=0.12, linewidth=0)
+    axes.set(xlabel="experiments", ylabel=label)
+    if goal == "best":
+        axes.set_yscale("symlog", linthresh=0.1)
+        axes.axhline(1, color="grey", linewidth=0.8, linestyle=":")
+    axes.legend(frameon=False, fontsize=8, ncols=2)
+    with written_whole(file) as part:
+        figure.savefig(part, format="png", dpi=150)
+    plt.close(figure)
+
+
+def print_summary(summary: Summary, console: Console) -> None:
+    """Print the table of strategies, and what may be said."""
+    table = Table(box=SIMPLE_HEAD)
+    for heading in ("strategy", *_SHOWN.values(), "infeasible"):
+        table.add_column(heading)
+    for row in summary.table.to_dict("records"):
+        cells = [_cell(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in MEASURES]
+        table.add_row(str(row["strategy"]), *cells, str(row["infeasible"]))
+    console.print(table)
+    for sentence in summary.sentences:
+        console.print(sentence, soft_wrap=True, highlight=False)
+
+
+def _cell(middle: float, low: float, high: float) -> str:
+    texts = ["not" if np.isinf(value) else f"{value:.3g}" for value in (middle, low, high)]
+    return f"{texts[0]} ({texts[1]} to {texts[2]})"

@@ -1,0 +1,296 @@
+"""How the next experiments are chosen out of a pool: gradients, Bayesian, and what either must beat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from sklearn.ensemble import ExtraTreesRegressor
+from torch import Tensor
+
+from activelearn.acquisition import Acquisition
+from activelearn.ascent import ascend
+from activelearn.chemical_constraints import MixtureVariables
+from activelearn.constraints import Constraints
+from activelearn.experiments import Experiments
+from activelearn.landscape import TRACE
+from activelearn.pool import JointPosterior, choose
+from activelearn.regions import Region
+from activelearn.spaces import MixtureSpace
+from campaigns.arenas import Arena, Ensemble
+from surrogates.gaussian_process import GaussianProcess
+from surrogates.gp_fitting import fit_process
+from surrogates.prior_gp import PriorGPPredictor
+
+Name = Literal[
+    "gradient", "gradient-ucb", "bayesian", "bayesian-ei", "thompson", "greedy", "trees", "maximin", "random"
+]
+STRATEGIES: tuple[Name, ...] = get_args(Name)
+SHORTLIST, _BASELINE = 500, 64
+"""Candidates that are looked at together, and measured ones among which the best is looked for."""
+_TREES = 200
+_KAPPA = 1.0
+_CLIMBED = 2
+"""Measured mixtures, the best, from which gradients are followed beside the first ones."""
+_STEPS = 15
+_PRIOR_ROWS = 4.0
+_FEWEST_FITTED = 5
+_NOISE = 0.02
+
+
+@dataclass(frozen=True)
+class View:
+    """What a strategy knows when it is asked.
+
+    Attributes:
+        arena: The candidates.
+        measured: `m` places in the pool, in the order of measurement.
+        values: `m`, what came out, in the target's unit; NaN of what failed.
+        starts: How many of them, the first, were there before the campaign.
+        learnt: From them, of the distance from the prior; None for strategies that do not look at it.
+        seed: Of all draws of this round.
+    """
+
+    arena: Arena
+    measured: tuple[int, ...]
+    values: tuple[float, ...]
+    starts: int
+    learnt: Learnt | None
+    seed: int
+
+    @property
+    def free(self) -> Tensor:
+        """Whether each candidate has not been measured, `n`, bool."""
+        free = torch.ones(len(self.arena), dtype=torch.bool)
+        free[list(self.measured)] = False
+        return free
+
+    @property
+    def process(self) -> Learnt:
+        """What was learnt.
+
+        Raises:
+            ValueError: If nothing was, for a strategy that is not known to need it.
+        """
+        if self.learnt is None:
+            raise ValueError("nothing was learnt for this strategy; see `learns`")
+        return self.learnt
+
+    @property
+    def best(self) -> float:
+        """The highest value that was measured."""
+        return float(np.nanmax(self.values))
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A process over what the prior says, with what it says of all candidates.
+
+    Attributes:
+        process: Of the distance from the prior in `spread` of its standard deviations.
+        spread: Root mean square of that distance, drawn towards 1.
+        shift: Added to the prior's mean: the mean of what was measured where there is no prior.
+    """
+
+    process: GaussianProcess
+    spread: float
+    shift: float
+
+    @staticmethod
+    def of(arena: Arena, places: Tensor, values: Tensor, seed: int, last: Learnt | None = None) -> Learnt:
+        """Fit a process to measurements; with an earlier one, lengthscales and noise are taken from it.
+
+        Args:
+            arena: The candidates.
+            places: `m`, which were measured.
+            values: `m`, what came out.
+            seed: Of draws.
+            last: An earlier one.
+        """
+        shift = 0.0 if arena.has_prior or not len(values) else float(values.mean())
+        distance = (values - shift - arena.prior_mean[places]) / arena.prior_std[places]
+        rows = _PRIOR_ROWS if arena.has_prior else 0.0
+        square = float(distance.square().sum()) + max(rows, 1e-6)
+        spread = (square / (len(values) + max(rows, 1e-6))) ** 0.5
+        x, y = arena.inputs[places], distance / spread
+        if last is not None:
+            of = last.process
+            return Learnt(GaussianProcess.exact(x, y, of.lengthscale, of.constant, of.noise), spread, shift)
+        if len(values) >= _FEWEST_FITTED:
+            return Learnt(fit_process(x, y, seed, "exact"), spread, shift)
+        d = x.shape[1]
+        lengthscale = torch.full((d,), float(np.exp(2**0.5 - 3)) * d**0.5, dtype=torch.float64)
+        zero, noise = torch.zeros((), dtype=torch.float64), torch.tensor(_NOISE, dtype=torch.float64)
+        return Learnt(GaussianProcess.exact(x, y, lengthscale, zero, noise), spread, shift)
+
+    def mean_and_std(self, arena: Arena) -> tuple[Tensor, Tensor]:
+        """Return what is believed of all candidates, `n` each, in the target's unit, without noise."""
+        parts = [self.process.mean_and_variance(part) for part in arena.inputs.split(8192)]
+        mean, variance = (torch.cat(part) for part in zip(*parts, strict=True))
+        scale = self.spread * arena.prior_std
+        return self.shift + arena.prior_mean + scale * mean, scale * variance.sqrt()
+
+    def joint(self, arena: Arena, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and covariance of some candidates, without noise."""
+        mean, covariance = self.process.mean_and_covariance(arena.inputs[places])
+        scale = self.spread * arena.prior_std[places]
+        return self.shift + arena.prior_mean[places] + scale * mean, scale[:, None] * scale * covariance
+
+
+Strategy = Callable[[View, int], list[int]]
+"""Takes what is known and how many are asked for, and returns places in the pool, all new."""
+
+
+def strategy(name: Name) -> Strategy:
+    """Return a strategy."""
+    return _STRATEGIES[name]
+
+
+def needs_gradients(name: Name) -> bool:
+    """Return whether a strategy follows gradients, which a pool of measured mixtures has not."""
+    return name.startswith("gradient")
+
+
+def learns(name: Name) -> bool:
+    """Return whether a strategy looks at what a process has learnt."""
+    return name not in ("trees", "maximin", "random")
+
+
+def _random(view: View, q: int) -> list[int]:
+    free = view.free.nonzero()[:, 0].numpy()
+    return [int(place) for place in np.random.default_rng(view.seed).choice(free, q, replace=False)]
+
+
+def _maximin(view: View, q: int) -> list[int]:
+    """Take the candidates furthest from all that are measured, one after the other."""
+    positions = view.arena.positions
+    distance = torch.cdist(positions, positions[list(view.measured)]).amin(1)
+    chosen = []
+    for _ in range(q):
+        place = int(distance.argmax())
+        chosen.append(place)
+        distance = torch.minimum(distance, (positions - positions[place]).norm(dim=1))
+        distance[place] = -1.0
+    return chosen
+
+
+def _trees(view: View, q: int) -> list[int]:
+    """Take what extremely randomised trees hold highest."""
+    inputs, values = view.arena.descriptors, np.array(view.values)
+    rows = np.array(view.measured)[np.isfinite(values)]
+    trees = ExtraTreesRegressor(_TREES, max_features=1.0, random_state=view.seed)
+    mean = torch.from_numpy(trees.fit(inputs[rows], values[np.isfinite(values)]).predict(inputs))
+    return mean.masked_fill(~view.free, -torch.inf).argsort(descending=True, stable=True)[:q].tolist()
+
+
+def _acquire(view: View, q: int, kind: Literal["log-nei", "log-ei", "thompson", "mean"]) -> list[int]:
+    """Take a batch by an acquisition function, out of those that are best alone."""
+    mean, std = view.process.mean_and_std(view.arena)
+    free = view.free
+    if kind == "mean":
+        return mean.masked_fill(~free, -torch.inf).argsort(descending=True, stable=True)[:q].tolist()
+    ucb = mean + 2 * std  # of what is best alone, improvements and draws agree with it
+    short = ucb.masked_fill(~free, -torch.inf).argsort(descending=True, stable=True)
+    short = short[: min(max(SHORTLIST, q), int(free.sum()))]
+    measured = torch.tensor(view.measured)
+    base = measured[mean[measured].argsort(descending=True)[:_BASELINE]]
+    both = view.process.joint(view.arena, torch.cat([short, base]))
+    noise = (
+        float(view.process.process.noise) * (view.process.spread * float(view.arena.prior_std.mean())) ** 2
+    )
+    posterior = JointPosterior(*both, noise, len(short), 0)
+    return short[choose(Acquisition(kind), posterior, view.best, q, view.seed).places].tolist()
+
+
+def _gradient(view: View, q: int, kappa: float) -> list[int]:
+    """Climb the mean from what is best and from the starts; take the candidates nearest to the ends."""
+    arena = view.arena
+    space, constraints, model = arena.space, arena.constraints, arena.model
+    if space is None or constraints is None or model is None:
+        raise ValueError("gradients need a space and a model")
+    values = np.array(view.values)
+    order = np.argsort(-np.where(np.isfinite(values), values, -np.inf), kind="stable")
+    places = [*dict.fromkeys([*order[:_CLIMBED].tolist(), *range(view.starts)])]
+    variables = MixtureVariables(space.solvents, space.salts)
+    x = variables.rows(arena.batch[torch.tensor(view.measured)[places]], arena.table)
+    ends, worth = [], []
+    believed = _predictor(view, model)
+    e = Experiments(space, constraints, model)
+    for salt in sorted({_salt_of(one, len(space.solvents)) for one in x}):
+        some = x[[_salt_of(one, len(space.solvents)) == salt for one in x]]
+        region = _region(arena, space, constraints, salt)
+        objective = partial(_believed, e, believed, region, kappa=kappa)
+        climbed = ascend(objective, region, some[:, list(region.free)], _STEPS)
+        ends.append(region.amounts(climbed.best))
+        worth.append(climbed.best_value)
+    return _nearest(view, torch.cat(ends), torch.cat(worth), q, variables)
+
+
+def _salt_of(x: Tensor, solvents: int) -> int:
+    return solvents + int(x[solvents:-1].argmax())
+
+
+def _region(arena: Arena, space: MixtureSpace, constraints: Constraints, salt: int) -> Region:
+    """Return where the amounts of all solvents and of one salt may go."""
+    k, last = len(space.solvents), len(constraints.variables) - 1
+    fixed = {last: space.temperature_K[0]}
+    if len(space.molality_mol_kg) > 1:
+        return Region.of(constraints, [*range(k), salt], fixed)
+    return Region.of(constraints, [*range(k)], {**fixed, salt: space.molality_mol_kg[0]})
+
+
+def _predictor(view: View, model: Ensemble) -> PriorGPPredictor:
+    """Return what has been learnt, of any amounts, with gradients."""
+    arena, learnt = view.arena, view.process
+    features = model.features.of(arena.table)
+    bound = PriorGPPredictor(model.bind(arena.table), features, arena.told, learnt.process, learnt.spread)
+    return bound.double()
+
+
+def _believed(
+    e: Experiments, predictor: PriorGPPredictor, region: Region, z: Tensor, *, kappa: float
+) -> Tensor:
+    """Return what is believed of amounts, `n`, with `kappa` standard deviations of what is not known."""
+    x, k = region.amounts(z), len(e.space.solvents)
+    fractions = x[:, :k] + TRACE  # a solvent that is absent would have no slope
+    x = torch.cat([fractions / fractions.sum(1, keepdim=True), x[:, k:]], dim=1)
+    batch = e.mixtures(x).packed()
+    location, scale = predictor.location(batch)
+    mean, variance = predictor.process.mean_and_variance(predictor.inputs_of(batch))
+    believed: Tensor = location + scale * (mean + kappa * variance.sqrt())
+    return believed
+
+
+def _nearest(view: View, ends: Tensor, worth: Tensor, q: int, variables: MixtureVariables) -> list[int]:
+    """Return the candidates nearest to the ends, the best end first; then what lies around the best."""
+    arena = view.arena
+    x = variables.rows(arena.batch, arena.table)
+    width = (x.amax(0) - x.amin(0)).clamp_min(1e-9)
+    width[: len(variables.solvents)] = 1.0
+    free, chosen = view.free, []
+    order = worth.argsort(descending=True, stable=True).tolist()
+    for end in [ends[i] for i in order] + [ends[order[0]]] * q:
+        distance = ((x - end) / width).norm(dim=1).masked_fill(~free, torch.inf)
+        place = int(distance.argmin())
+        chosen.append(place)
+        free[place] = False
+        if len(chosen) == q:
+            break
+    return chosen
+
+
+_STRATEGIES: Mapping[Name, Strategy] = {
+    "gradient": partial(_gradient, kappa=0.0),
+    "gradient-ucb": partial(_gradient, kappa=_KAPPA),
+    "bayesian": partial(_acquire, kind="log-nei"),
+    "bayesian-ei": partial(_acquire, kind="log-ei"),
+    "thompson": partial(_acquire, kind="thompson"),
+    "greedy": partial(_acquire, kind="mean"),
+    "trees": _trees,
+    "maximin": _maximin,
+    "random": _random,
+}
