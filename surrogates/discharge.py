@@ -50,11 +50,22 @@ class Discharge:
         A member counts by its capacity, so that one that sees no capacity has no say. The mean is the
         energy's mean over the capacity's, as in the published script.
         """
-        return _weighted_statistics(self.energy_Wh_kg, self.capacity_mAh_g)
+        return _statistics(self.voltage_deviations())
+
+    def voltage_deviations(self) -> tuple[Tensor, Tensor]:
+        """Return the same mean, and how far each member is from it, weighted, `K x n x c`.
+
+        The sum over members of products of the latter is the covariance.
+        """
+        return _weighted_deviations(self.energy_Wh_kg, self.capacity_mAh_g)
 
     def retention_statistics(self) -> tuple[Tensor, Tensor]:
         """Return mean and variance of the retention over members, each `n x c`, weighted likewise."""
-        return _weighted_statistics(self.capacity_mAh_g, self.first_capacity_mAh_g)
+        return _statistics(self.retention_deviations())
+
+    def retention_deviations(self) -> tuple[Tensor, Tensor]:
+        """Return the mean of the retention, and how far each member is from it, weighted, `K x n x c`."""
+        return _weighted_deviations(self.capacity_mAh_g, self.first_capacity_mAh_g)
 
 
 @dataclass(frozen=True)
@@ -145,12 +156,27 @@ def _ratio(above: Tensor, below: Tensor) -> Tensor:
     return (above / below).where(below >= _DEAD, torch.nan)
 
 
-def _weighted_statistics(above: Tensor, below: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and variance over members of a ratio, each member weighted by its denominator."""
+def deviations(each: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean over members, and how far each is from it; the products of the latter sum to covariance.
+
+    Args:
+        each: `K x ...`.
+    """
+    mean = each.mean(0)
+    return mean, (each - mean) / (len(each) - 1) ** 0.5
+
+
+def _statistics(of_members: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    mean, apart = of_members
+    return mean, apart.square().sum(0)
+
+
+def _weighted_deviations(above: Tensor, below: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the same of a ratio, each member weighted by its denominator."""
     mean = above.sum(0) / below.sum(0).clamp_min(_DEAD)
     weight = below.where(below >= _DEAD, 0)
     share = weight / weight.sum(0).clamp_min(_DEAD)
     away = torch.nan_to_num(_ratio(above, below)) - mean
     # Unbiased for weights that say how much a member counts: with equal weights the usual n - 1.
     spare = (1 - share.square().sum(0)).clamp_min(1e-6)
-    return mean, (share * away.square()).sum(0) / spare
+    return mean, (share / spare).sqrt() * away

@@ -17,10 +17,12 @@ from surrogates.gaussian_process import GaussianProcess
 from surrogates.gp_predictor import GPInputs
 from surrogates.gp_tensors import process_of_tensors, process_tensors
 from surrogates.members import Members
-from surrogates.prediction import Calibration, Prediction
+from surrogates.prediction import Calibration, JointPrediction, Prediction
 
 _ROWS = 2048
 """Rows of which the covariance with all centres is held at once: 50 MB with 3,000 centres."""
+_JITTER = 1e-6
+"""Added to variances, of a prior variance of 1, so that a covariance has a root."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,22 @@ class CapacityPredictor:
             for part in ("mean", "epistemic", "aleatoric")
         )
         return Prediction(mean, epistemic, aleatoric, known, said[0].interval_factor)
+
+    def jointly(self, batch: CompositionBatch) -> JointPrediction:
+        """Return what the process says of the compositions together, with its covariance.
+
+        It takes the cube of `n o` steps.
+        """
+        gp, n, o = self.gp, len(batch), len(self.objectives)
+        conditions = Conditions.of(*zip(*(one.condition for one in self.objectives), strict=True))
+        embedding = embed_compositions(gp.members, self.table, batch)
+        rows = torch.arange(n).repeat_interleave(o)  # all objectives of a composition, then of the next
+        x = gp.inputs.of(embedding[:, rows], condition_columns(conditions).repeat(n, 1))
+        mean, covariance = gp.process.mean_and_covariance(x)
+        root = torch.linalg.cholesky(covariance + _JITTER * torch.eye(n * o, dtype=covariance.dtype))
+        return JointPrediction(
+            (gp.shift + gp.scale * mean).view(n, o), (gp.scale * root).T.reshape(n * o, n, o)
+        )
 
 
 def condition_columns(conditions: Conditions) -> Tensor:

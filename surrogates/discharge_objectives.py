@@ -15,10 +15,10 @@ from torch import Tensor
 
 from surrogates.composition_batches import CompositionBatch, CompositionTable, Conditions
 from surrogates.conditions import outside
-from surrogates.discharge import Discharge, discharge, embed_compositions
+from surrogates.discharge import Discharge, deviations, discharge, embed_compositions
 from surrogates.discharge_domain import DischargeDomain
 from surrogates.members import Members
-from surrogates.prediction import Prediction, Predictor
+from surrogates.prediction import JointPrediction, JointPredictor, Prediction
 
 if TYPE_CHECKING:  # a worker of a screen reads no model directory
     from surrogates.discharge_models import AnyDischargeModel
@@ -70,7 +70,7 @@ class DischargeObjectives:
     model: AnyDischargeModel
     objectives: tuple[Objective, ...]
 
-    def bind(self, table: CompositionTable) -> Predictor:
+    def bind(self, table: CompositionTable) -> JointPredictor:
         """Return the predictor for compositions of these elements.
 
         Raises:
@@ -119,16 +119,28 @@ class DischargePredictor:
         """Return the prediction for each composition, `n x o`, float32, each in its objective's unit."""
         with torch.no_grad():
             embedding = embed_compositions(self.members, self.table, batch)
-            result = discharge(self.members, embedding, Conditions.of(*zip(*self._conditions, strict=True)))
-            statistics = [_statistics(result, one.quantity) for one in self.objectives]
-            asked = [self._conditions.index(one.condition) for one in self.objectives]
-            mean, variance = (
-                torch.stack([both[part][:, at] for both, at in zip(statistics, asked, strict=True)], dim=-1)
-                for part in (0, 1)
-            )
+            mean, apart = self._deviations(embedding)
             in_domain = self.domain.holds(self.members, self.table, batch, embedding)
             factor = torch.full((len(mean),), NormalDist().inv_cdf(0.95))
-            return Prediction(mean, variance, torch.zeros_like(mean), in_domain, factor)
+            return Prediction(mean, apart.square().sum(0), torch.zeros_like(mean), in_domain, factor)
+
+    def jointly(self, batch: CompositionBatch) -> JointPrediction:
+        """Return what the members say of the compositions together, with their covariance."""
+        with torch.no_grad():
+            mean, apart = self._deviations(embed_compositions(self.members, self.table, batch))
+            return JointPrediction(mean.double(), apart.double())
+
+    def _deviations(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean, `n x o`, and the deviations of members, `K x n x o`, of each objective."""
+        result = discharge(self.members, embedding, Conditions.of(*zip(*self._conditions, strict=True)))
+        each = [
+            (mean[:, at], apart[..., at])
+            for one in self.objectives
+            for mean, apart in [_deviations(result, one.quantity)]
+            for at in [self._conditions.index(one.condition)]
+        ]
+        mean, apart = (torch.stack(parts, dim=-1) for parts in zip(*each, strict=True))
+        return mean, apart
 
     @cached_property
     def _conditions(self) -> list[tuple[float, float, float, float]]:
@@ -136,11 +148,10 @@ class DischargePredictor:
         return list(dict.fromkeys(one.condition for one in self.objectives))
 
 
-def _statistics(result: Discharge, quantity: Quantity) -> tuple[Tensor, Tensor]:
-    """Return mean and variance over members, each `n x c`."""
+def _deviations(result: Discharge, quantity: Quantity) -> tuple[Tensor, Tensor]:
+    """Return the mean over members, `n x c`, and how far each is from it, `K x n x c`."""
     if quantity == "average_voltage":
-        return result.voltage_statistics()
+        return result.voltage_deviations()
     if quantity == "retention_30":
-        return result.retention_statistics()
-    each = result.capacity_mAh_g if quantity == "capacity" else result.energy_Wh_kg
-    return each.mean(0), each.var(0)
+        return result.retention_deviations()
+    return deviations(result.capacity_mAh_g if quantity == "capacity" else result.energy_Wh_kg)

@@ -85,6 +85,24 @@ class Prediction:
         return (self.epistemic + self.aleatoric).sqrt()
 
 
+@dataclass(frozen=True)
+class JointPrediction:
+    """What a model says of `n` candidates and their `o` objectives at once: one Gaussian, without noise.
+
+    Attributes:
+        mean: `n x o`, float64, each in its objective's unit.
+        apart: `f x n x o`, float64; the covariance of any two numbers is the sum of their products over `f`.
+    """
+
+    mean: Tensor
+    apart: Tensor
+
+    def covariance(self, objective: int) -> Tensor:
+        """Return the covariance of the candidates in one objective, `n x n`."""
+        apart = self.apart[..., objective]
+        return apart.mT @ apart
+
+
 def together(parts: Sequence[Prediction]) -> Prediction:
     """Return predictions of some candidates after others."""
     return Prediction(*(torch.cat([getattr(part, of.name) for part in parts]) for of in fields(Prediction)))
@@ -125,6 +143,13 @@ class MemberPredictor(Predictor, Protocol):
 
     def member_outputs(self, batch: Any) -> tuple[Tensor, Tensor]:
         """Return each member's mean and variance, uncalibrated, each `K x n`, in the target's unit."""
+
+
+class JointPredictor(Predictor, Protocol):
+    """A predictor of objectives that can be asked for many candidates at once."""
+
+    def jointly(self, batch: Any) -> JointPrediction:
+        """Return what it says of the candidates together; each alone is as `predict` says it."""
 
 
 class Model(Protocol):
