@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from os.path import join
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import BaseModel, Field, PositiveInt, model_validator
 
@@ -80,39 +80,25 @@ class ObjectiveConfig(BaseModel):
         return Objective(name, self.quantity, self.rate_mA_g, V_low, V_high, cycle)
 
 
-class CathodeScreenConfig(BaseModel):
-    """A screen of cathodes: the space, the model, the objectives, and how many of the best to list.
+class CathodesConfig(BaseModel):
+    """Cathodes and what is asked of them.
 
     Attributes:
         model: `drxnet-distilled`, `drxnet-published` or the directory of another, relative to the file.
-        objectives: One is ranked as `rank_by` says, several by the Pareto rank of their means.
-        rank_by: As for mixtures.
-        kappa: Of `ucb`.
-        threshold: Of `probability_above`.
-        top_k: Length of the list.
+        objectives: What is wanted high.
         space: The compositions.
-        constraints: What they must fulfil to be listed.
+        constraints: What they must fulfil.
     """
 
     model_config = STRICT
 
     model: str = DISTILLED
     objectives: Annotated[list[ObjectiveConfig], Field(min_length=1)]
-    rank_by: RankBy = "mean"
-    kappa: float | None = None
-    threshold: float | None = None
-    top_k: PositiveInt = 1000
     space: CompositionSpaceConfig
     constraints: CathodeConstraintsConfig | None = None
 
     @model_validator(mode="after")
-    def _ranks_by_what_it_needs(self) -> CathodeScreenConfig:
-        check_ranking(self.rank_by, self.kappa, self.threshold)
-        if self.rank_by != "mean" and len(self.objectives) > 1:
-            raise ValueError(
-                f"rank_by: {self.rank_by} ranks one objective; several are ranked by the Pareto rank of "
-                "their means"
-            )
+    def _has_names_of_its_own(self) -> Self:
         names = [asked.objective().name for asked in self.objectives]
         twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
         if twice:
@@ -125,12 +111,49 @@ class CathodeScreenConfig(BaseModel):
         """Return the objectives."""
         return tuple(asked.objective() for asked in self.objectives)
 
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the objectives."""
+        return tuple(one.name for one in self.asked())
+
+    def relative_to(self, job: Path) -> Self:
+        """Return the same with a directory of its model as seen from here, not from the job's file."""
+        is_directory = "/" in self.model or "\\" in self.model
+        # Joined so that it keeps a separator, by which a directory is told from a name.
+        return self.model_copy(update={"model": join(job.parent, self.model)}) if is_directory else self
+
+
+class CathodeScreenConfig(CathodesConfig):
+    """A screen of cathodes: how they are ranked, and how many of the best to list.
+
+    Attributes:
+        rank_by: As for mixtures, of one objective; several are ranked by the Pareto rank of their means.
+        kappa: Of `ucb`.
+        threshold: Of `probability_above`.
+        top_k: Length of the list.
+    """
+
+    rank_by: RankBy = "mean"
+    kappa: float | None = None
+    threshold: float | None = None
+    top_k: PositiveInt = 1000
+
+    @model_validator(mode="after")
+    def _ranks_by_what_it_needs(self) -> CathodeScreenConfig:
+        check_ranking(self.rank_by, self.kappa, self.threshold)
+        if self.rank_by != "mean" and len(self.objectives) > 1:
+            raise ValueError(
+                f"rank_by: {self.rank_by} ranks one objective; several are ranked by the Pareto rank of "
+                "their means"
+            )
+        return self
+
     def score(self) -> Score:
         """Return what the candidates are ranked by."""
         return score_by(self.kappa, self.threshold)
 
-    def relative_to(self, job: Path) -> CathodeScreenConfig:
-        """Return the screen with a directory of its model as seen from here, not from the job's file."""
-        is_directory = "/" in self.model or "\\" in self.model
-        # Joined so that it keeps a separator, by which a directory is told from a name.
-        return self.model_copy(update={"model": join(job.parent, self.model)}) if is_directory else self
+
+def are_cathodes(document: object) -> bool:
+    """Return whether a file is of cathodes: only these have objectives, or a space with metals."""
+    keys = document if isinstance(document, dict) else {}
+    space = keys.get("space")
+    return "objectives" in keys or (isinstance(space, dict) and "metals" in space)

@@ -247,20 +247,26 @@ def propose(
         str | None, typer.Option(help="Address of a running Ray cluster; by default a local one is started.")
     ] = None,
 ) -> None:
-    """Propose the experiments to do next, all of which can be mixed: components, amounts, what to expect."""
+    """Propose the experiments to do next, all of which can be made: mixtures or cathodes, what to expect."""
     from rich.console import Console
 
     from campaigns.predict import pairs
     from campaigns.propose import print_proposed, propose_to_file
-    from campaigns.propose_config import choose_proposals
+    from campaigns.propose_cathodes import print_cathodes, propose_cathodes_to_file
+    from campaigns.propose_config import ProposeConfig, choose_proposals
     from campaigns.screen import choose_engine
 
     out = out or Path("results") / f"{Path(config).stem}-next.csv"
     columns, units = pairs("--column", column, "temperature_K=T"), pairs("--unit", unit, "temperature_K=degC")
     console = Console(stderr=True, highlight=False)
     job, scorer = choose_proposals(config), choose_engine(engine, workers, ray_address)
-    done = propose_to_file(job, data, pending, count, out, scorer, columns, units, console)
-    print_proposed(done, out, Console(width=None if sys.stdout.isatty() else 120, highlight=False))
+    shown = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    if isinstance(job, ProposeConfig):
+        done = propose_to_file(job, data, pending, count, out, scorer, columns, units, console)
+        print_proposed(done, out, shown)
+    else:
+        made = propose_cathodes_to_file(job, data, pending, count, out, scorer, columns, units, console)
+        print_cathodes(made, out, shown)
 
 
 @app.command()

@@ -9,7 +9,9 @@ from pydantic import BaseModel, Field, NonNegativeFloat, PositiveFloat, model_va
 
 from activelearn.acquisition import FOR_GOAL, Acquisition, Goal, Kind
 from activelearn.propose import How
-from campaigns.config import STRICT, load_yaml, resolve_job
+from campaigns.cathode_config import are_cathodes
+from campaigns.cathode_propose_config import CathodeProposeConfig
+from campaigns.config import STRICT, load_yaml_of_kind, resolve_job
 from campaigns.constraint_config import ConstraintsConfig
 from campaigns.screen_config import SpaceConfig
 
@@ -82,11 +84,19 @@ class ProposeConfig(BaseModel):
         return self.model_copy(update={"constraints": self.constraints.relative_to(job)})
 
 
-def choose_proposals(job: str) -> ProposeConfig:
+AnyProposals = ProposeConfig | CathodeProposeConfig
+
+
+def choose_proposals(job: str) -> AnyProposals:
     """Return the proposals that a YAML file or a bundled job describes.
 
     Raises:
         InputError: If there is no such job or it does not describe proposals.
     """
     path = resolve_job(job)
-    return load_yaml(path, ProposeConfig).relative_to(path)
+    config: AnyProposals = load_yaml_of_kind(path, _kind)
+    return config.relative_to(path)
+
+
+def _kind(document: object) -> type[AnyProposals]:
+    return CathodeProposeConfig if are_cathodes(document) else ProposeConfig

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from activelearn.screening import Engine, Screen, Standing, in_process, run
 from activelearn.spaces import MixtureSpace
-from campaigns.cathode_config import CathodeScreenConfig
+from campaigns.cathode_config import CathodeScreenConfig, are_cathodes
 from campaigns.config import load_yaml_of_kind, resolve_job
 from campaigns.constrained_list import AnyConstrained, constrained_by, left_out
 from campaigns.constraint_config import used_files
@@ -73,11 +73,7 @@ def choose_screen(job: str, top_k: int | None, model: str | None = None) -> AnyS
 
 
 def _kind(document: object) -> type[AnyScreen]:
-    """Return what a file describes: only cathodes have objectives, or a space with metals."""
-    keys = document if isinstance(document, dict) else {}
-    space = keys.get("space")
-    is_of_metals = isinstance(space, dict) and "metals" in space
-    return CathodeScreenConfig if "objectives" in keys or is_of_metals else ScreenConfig
+    return CathodeScreenConfig if are_cathodes(document) else ScreenConfig
 
 
 def model_for(config: AnyScreen, model: str | None) -> ChosenModel:

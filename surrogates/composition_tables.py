@@ -74,7 +74,7 @@ def read_compositions(
     found.stop()
 
     for text in cells["formula"].unique():
-        _check_formula(cells["formula"], text, found)
+        check_formula(cells["formula"], text, found)
     values = {name: numbers(cells[name], units.get(name), found) for name in measured}
     is_upside_down = values["V_low"] >= values["V_high"]
     for row in cells.index[is_upside_down].tolist():
@@ -100,7 +100,8 @@ def read_compositions(
     )
 
 
-def _check_formula(cells: pd.Series[str], text: str, found: Findings) -> None:
+def check_formula(cells: pd.Series[str], text: str, found: Findings) -> None:
+    """Note what keeps a formula of a column from being a rocksalt's, at each of its rows."""
     for wrong, mend in formula_faults(text):
         for row in cells.index[cells == text].tolist():
             found.row(row, ["formula"], wrong, mend)
