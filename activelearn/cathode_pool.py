@@ -36,6 +36,10 @@ FRONT_WORDS: dict[FrontKind, str] = {
 }
 _SAME = 5e-3
 """Amounts for two anions that are nearer than this are one, as formulas are written to two decimals."""
+_BONUS = 1.0
+"""Standard deviations by which several objectives are raised for the shortlist. Of 7,928 rocksalts, the 1,000
+of best Pareto rank by this held the batch of 8 that the whole pool gives; by the mean it was worth 5 to 12 %
+less, by half of it 0 to 3 %, by twice 0 to 1 %."""
 _UNKNOWN = 1e5
 """Taken off the means of what is to be avoided: no objective is so high, and float32 still orders them."""
 
@@ -187,9 +191,9 @@ class CathodeProposals:
 def propose_cathodes(asked: AskedCathodes, q: int, engine: Engine = in_process) -> CathodeProposals:
     """Return the `q` candidates that are worth most, each beside those before it.
 
-    Those that are best alone, or by Pareto rank, are shortlisted by a screen; the batch is chosen out of them
-    by what the model says of them together. What was measured stands as it was measured; what was not, of a
-    cathode that lacks an objective or is pending, is drawn as the model believes it.
+    Those that are best alone, or by the Pareto rank of what they may reach, are shortlisted by a screen; the
+    batch is chosen out of them by what the model says of them together. What was measured stands as it was
+    measured; what was not, of a cathode that lacks an objective or is pending, is as the model believes it.
 
     Args:
         asked: What for.
@@ -229,8 +233,9 @@ def _shortlist(asked: AskedCathodes, q: int, engine: Engine) -> tuple[Tensor, Te
     score, names = cast(Score, by_mean), pool.objectives
     if isinstance(asked.acquisition, Acquisition):
         score = partial(_of_one, score=asked.acquisition.score(_best(asked)), known=asked.avoid_unknown)
-    elif asked.avoid_unknown:
-        predictor = _KnownFirst(predictor)
+    else:
+        bonus = _BONUS if asked.acquisition == "log-nehvi" else 0.0
+        predictor = _Shifted(predictor, bonus, _UNKNOWN if asked.avoid_unknown else 0.0)
     length = max(SHORTLIST, q) + pool.made
     screen = Screen(pool.space, predictor, score, length, None, names, pool.mask)
     *_, standing = run(screen, engine)
@@ -327,16 +332,26 @@ def _of_one(prediction: Prediction, score: Score, known: bool) -> Tensor:
 
 
 @dataclass(frozen=True)
-class _KnownFirst:
-    """Says of what the model does not know that it is worse than all the rest."""
+class _Shifted:
+    """Says the mean plus some standard deviations, and of what the model does not know far less.
+
+    Attributes:
+        predictor: The model.
+        bonus: How many standard deviations of what it does not know are added.
+        loss: What is taken off outside its domain.
+    """
 
     predictor: Predictor
+    bonus: float
+    loss: float
 
     @property
     def target(self) -> str:
+        """Names of the objectives."""
         return self.predictor.target
 
     def predict(self, batch: Any) -> Prediction:
+        """Return the prediction with another mean."""
         said = self.predictor.predict(batch)
-        lower = torch.where(said.in_domain[:, None], 0.0, _UNKNOWN)
-        return replace(said, mean=said.mean - lower)
+        lower = torch.where(said.in_domain[:, None], 0.0, self.loss)
+        return replace(said, mean=said.mean + self.bonus * said.epistemic.sqrt() - lower)

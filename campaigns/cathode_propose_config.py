@@ -49,8 +49,6 @@ class CathodeProposeConfig(CathodesConfig):
     def rule(self) -> Acquisition | FrontKind:
         """Return what makes a cathode worth making."""
         if len(self.objectives) > 1:
-            return next(
-                (kind for kind in FRONT_KINDS if kind == self.acquisition), FRONT_FOR_GOAL[self.goal]
-            )
+            return next((kind for kind in FRONT_KINDS if kind == self.acquisition), FRONT_FOR_GOAL[self.goal])
         kind = next((kind for kind in KINDS if kind == self.acquisition), FOR_GOAL[self.goal])
         return Acquisition(kind, self.kappa or 0.0)

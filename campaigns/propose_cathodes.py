@@ -172,7 +172,9 @@ def _why(asked: AskedCathodes, found: CathodeProposals) -> list[str]:
         words, is_alone = WORDS[rule.kind], rule.kind in ("mean", "thompson")
     else:
         words, is_alone = FRONT_WORDS[rule], rule == "pareto-rank"
-    beside = ["" if is_alone or not place else f", beside the {place} before it" for place in range(len(found))]
+    beside = [
+        "" if is_alone or not place else f", beside the {place} before it" for place in range(len(found))
+    ]
     return [words + one for one in beside]
 
 

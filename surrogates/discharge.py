@@ -157,7 +157,7 @@ def _ratio(above: Tensor, below: Tensor) -> Tensor:
 
 
 def deviations(each: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the mean over members, and how far each is from it, so that products of the latter sum to covariance.
+    """Return the mean over members, and how far each is from it; sums of products of these are covariances.
 
     Args:
         each: `K x ...`.
