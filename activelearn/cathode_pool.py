@@ -283,8 +283,11 @@ def _chosen(asked: AskedCathodes, batch: CompositionBatch, q: int) -> Batch:
     if isinstance(acquisition, Acquisition):
         if not len(values) and acquisition.kind == "log-nei":
             acquisition = replace(acquisition, kind="log-ei")
+        covariance = said.covariance(0)
         noise = float(pool.predictor.predict(batch[:1]).aleatoric.double().mean())
-        posterior = JointPosterior(said.mean[:, 0], said.covariance(0), noise, n, pending)
+        # Members say nothing of noise, and a few of them are soon known: what is left is their rounding.
+        noise = max(noise, 1e-6 * float(covariance.diagonal()[:n].mean()))
+        posterior = JointPosterior(said.mean[:, 0], covariance, noise, n, pending)
         return choose(acquisition, posterior, _best(asked), q, asked.seed)
     reference = reference_point(said.mean[:n])
     if len(values):
