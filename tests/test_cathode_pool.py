@@ -161,9 +161,7 @@ def test_the_lowest_pareto_ranks_of_means() -> None:
 
 def test_one_objective_is_chosen_as_of_mixtures() -> None:
     values = MEASURED.values[:, :1]
-    pool = replace(
-        POOL, model=Members(1), objectives=NAMES[:1], measured=replace(MEASURED, values=values)
-    )
+    pool = replace(POOL, model=Members(1), objectives=NAMES[:1], measured=replace(MEASURED, values=values))
     mean = pool.predictor.predict(SPACE[0 : len(SPACE)]).mean[:, 0]
     greedy = propose_cathodes(AskedCathodes(pool, Acquisition("mean")), 5)
     expected = [one for one in mean.argsort(descending=True, stable=True).tolist() if one != 7][:5]
@@ -228,8 +226,8 @@ def test_proposals_are_feasible_distinct_new_and_the_same_again(
         (
             True,
             270,
-            "{left} candidates are left that fulfil all and were not measured, in the model's domain; 270 were "
-            "asked for.",
+            "{left} candidates are left that fulfil all and were not measured, in the model's domain; 270 "
+            "were asked for.",
         ),
     ],
 )

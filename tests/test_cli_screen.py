@@ -57,8 +57,8 @@ def test_the_options_reach_the_screen(monkeypatch: pytest.MonkeyPatch, tmp_path:
             'job "electrolites": no bundled job has this name; there are '
             "calisol-extrapolation, calisol-rivals, calisol-surrogates, diffmix-calisol, "
             "diffmix-conductivity, diffmix-excess-enthalpy, diffmix-excess-volume, "
-            "diffmix-extrapolation, diffmix-surrogates, drx-high-entropy, drx-lmof, drxnet-distilled, "
-            "electrolytes, landscape-carbonates, "
+            "diffmix-extrapolation, diffmix-surrogates, drx-high-entropy, drx-lmof, drx-proposals, "
+            "drxnet-distilled, electrolytes, landscape-carbonates, "
             'molsets-conductivity, molsets-surrogates. Did you mean "electrolytes"? To name a file of your '
             "own, give its path: electrolites.yaml or ./electrolites.",
         ),

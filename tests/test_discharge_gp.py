@@ -44,6 +44,26 @@ def _x(gp: DischargeGP, data: ProfileData) -> np.ndarray:
     return (gp.inputs.of(embedding, condition_columns(data.conditions)) / gp.process.lengthscale).numpy()
 
 
+def test_what_is_said_together_has_the_covariance_of_the_process() -> None:
+    gp, data = _fitted(), _data()
+    asked = tuple(Objective(f"c{cycle}", "capacity", 20, 1.5, 4.8, cycle) for cycle in (1, 3))
+    predictor = gp.bind(data.table, asked)
+    together, alone = predictor.jointly(data.batch), predictor.predict(data.batch)
+    torch.testing.assert_close(together.mean, alone.mean.double(), rtol=1e-5, atol=1e-3)
+    n, embedding = len(data.batch), embed_compositions(gp.members, data.table, data.batch)
+    x = [
+        gp.inputs.of(
+            embedding, condition_columns(Conditions.of([20.0] * n, [cycle] * n, [1.5] * n, [4.8] * n))
+        )
+        for cycle in (1, 3)
+    ]
+    covariance = gp.scale**2 * gp.process.mean_and_covariance(torch.cat(x))[1]
+    jitter = 1e-6 * gp.scale**2 * torch.eye(2 * n, dtype=torch.float64)
+    found = torch.einsum("knp,kmr->pnrm", together.apart, together.apart).reshape(2 * n, 2 * n)
+    torch.testing.assert_close(found, covariance + jitter, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(together.covariance(1), found[n:, n:])
+
+
 def test_the_posterior_is_that_of_a_dense_solve() -> None:
     gp, data, new = _fitted(), _data(), small_data(FORMULAS[1:], cycles=2)
     x, asked, noise = _x(gp, data), _x(gp, new), float(gp.process.noise)

@@ -58,6 +58,28 @@ def test_each_objective_is_what_it_is_alone(ensemble: DischargeEnsemble) -> None
     assert prediction.in_domain.tolist() == ensemble.in_domain(TABLE, batch, embedding).tolist()
 
 
+def test_what_members_say_together_is_their_covariance(ensemble: DischargeEnsemble) -> None:
+    batch = compositions(6, 4, seed=5)
+    batch = type(batch)(batch.cations, batch.weights.float(), batch.fluorine.float())
+    predictor = DischargeObjectives(ensemble, OBJECTIVES).bind(TABLE)
+    together, alone = predictor.jointly(batch), predictor.predict(batch)
+    assert together.mean.dtype == together.apart.dtype == torch.float64
+    torch.testing.assert_close(together.mean, alone.mean.double())
+    torch.testing.assert_close(together.apart.square().sum(0), alone.epistemic.double(), rtol=1e-5, atol=1e-6)
+    embedding = embed_compositions(ensemble.members, TABLE, batch)
+    found = discharge(ensemble.members, embedding, Conditions.of([20], [30], [1.5], [4.8]))
+    late = found.capacity_mAh_g[..., 0].double()
+    torch.testing.assert_close(together.covariance(2), late.T.cov(), rtol=1e-3, atol=1e-3)
+    # A member counts for retention by its first capacity, and in the covariance with capacity by its root.
+    weight = found.first_capacity_mAh_g[..., 0].double()
+    share = weight / weight.sum(0)
+    away = late / weight - late.sum(0) / weight.sum(0)
+    spare = (1 - share.square().sum(0)).sqrt()
+    expected = ((share.sqrt() * away).T @ ((late - late.mean(0)) / (len(late) - 1) ** 0.5)) / spare[:, None]
+    across = torch.einsum("kn,km->nm", together.apart[..., 0], together.apart[..., 2])
+    torch.testing.assert_close(across, expected, rtol=1e-3, atol=1e-4)
+
+
 def test_the_predictor_names_what_it_gives_and_pickles(ensemble: DischargeEnsemble) -> None:
     predictor = DischargeObjectives(ensemble, OBJECTIVES[:2]).bind(TABLE)
     assert predictor.target == "retention_30, capacity_mAh_g"

@@ -1,4 +1,4 @@
-"""The greedy choice for several objectives, against BoTorch's qLogNEHVI on whole batches over the same draws."""
+"""The greedy choice for several objectives, against BoTorch's qLogNEHVI of whole batches."""
 
 from __future__ import annotations
 
