@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,9 +26,10 @@ from activelearn.composition_masks import CompositionMask
 from activelearn.composition_spaces import CompositionSpace
 from activelearn.constraints import Constraints
 from activelearn.fronts import FrontDraws, choose_for_front, draw, reference_point
-from surrogates.composition_batches import CompositionBatch, CompositionTable, read_formulas
+from surrogates.composition_batches import read_formulas
 from surrogates.errors import InputError
-from surrogates.prediction import JointPrediction, Prediction
+from surrogates.prediction import JointPrediction
+from tests.synthetic_cathodes import LinearMembers
 
 SPACE = CompositionSpace(
     metals=("Mn2+", "Mn3+", "Cr3+", "Ti4+", "Nb5+"),
@@ -41,40 +42,6 @@ SPACE = CompositionSpace(
 VARIABLES = CompositionVariables(SPACE.table.elements)
 NAMES = ("capacity_mAh_g", "retention_30")
 _IMPROVEMENTS: tuple[Kind, ...] = ("log-nei", "log-ei")
-
-
-@dataclass(frozen=True)
-class FourMembers:
-    """Four linear functions of each element's amount, for each objective; they know what holds no niobium."""
-
-    table: CompositionTable
-    objectives: int
-    target: str = "two"
-
-    def jointly(self, batch: CompositionBatch) -> JointPrediction:
-        x = CompositionVariables(self.table.elements).rows(batch)[:, :-2]
-        width = torch.tensor([sum(map(ord, element)) for element in self.table.elements]).double()
-        k = torch.arange(4.0).double()[:, None, None] + torch.arange(self.objectives).double()[:, None] * 9
-        each = torch.einsum("nu,kou->kno", x, torch.sin(k * width) + torch.cos(width * (1 + k[:1])))
-        each = each * torch.tensor([100.0, 0.1])[: self.objectives]
-        mean = each.mean(0)
-        return JointPrediction(mean, (each - mean) / 3**0.5)
-
-    def predict(self, batch: CompositionBatch) -> Prediction:
-        said = self.jointly(batch)
-        niobium = self.table.elements.index("Nb")
-        knows = (batch.weights * (batch.cations == niobium)).sum(1) < 0.06
-        variance = said.apart.square().sum(0)
-        parts = (said.mean.float(), variance.float(), torch.zeros_like(variance).float())
-        return Prediction(*parts, knows, torch.full((len(batch),), 1.645))
-
-
-@dataclass(frozen=True)
-class Members:
-    objectives: int = 2
-
-    def bind(self, table: CompositionTable) -> FourMembers:
-        return FourMembers(table, self.objectives)
 
 
 def _made(formulas: list[str], values: list[list[float]] | None = None) -> Made:
@@ -101,7 +68,7 @@ MEASURED = _made(
     ],
     [[70.0, 0.05], [60.0, float("nan")], [900.0, 0.9], [900.0, 0.9], [40.0, 0.02]],
 )
-POOL = CathodePool(SPACE, Members(), NAMES)
+POOL = CathodePool(SPACE, LinearMembers(), NAMES)
 
 
 def test_what_could_be_a_candidate_is_what_others_are_judged_by() -> None:
@@ -130,8 +97,8 @@ def test_a_front_is_chosen_out_of_what_candidates_may_reach(monkeypatch: pytest.
     free = (~pool.is_made(batch)).nonzero()[:, 0]
     assert MEASURED.values.shape == (5, 2)
     rows = torch.cat([free, torch.tensor([20])])  # the third of the measured ones is beaten by the first
-    said = Members().bind(pool.table).jointly(SPACE.at(rows))
-    measured = Members().bind(pool.table).jointly(pool.over_table(MEASURED)[torch.tensor([0, 1])])
+    said = LinearMembers().bind(pool.table).jointly(SPACE.at(rows))
+    measured = LinearMembers().bind(pool.table).jointly(pool.over_table(MEASURED)[torch.tensor([0, 1])])
     first, second = MEASURED.values[0], MEASURED.values[1]
     mean = torch.cat([said.mean, first[None], torch.stack([second[0], measured.mean[1, 1]])[None]])
     apart = torch.cat([said.apart, measured.apart], dim=1)
@@ -161,7 +128,9 @@ def test_the_lowest_pareto_ranks_of_means() -> None:
 
 def test_one_objective_is_chosen_as_of_mixtures() -> None:
     values = MEASURED.values[:, :1]
-    pool = replace(POOL, model=Members(1), objectives=NAMES[:1], measured=replace(MEASURED, values=values))
+    pool = replace(
+        POOL, model=LinearMembers(1), objectives=NAMES[:1], measured=replace(MEASURED, values=values)
+    )
     mean = pool.predictor.predict(SPACE[0 : len(SPACE)]).mean[:, 0]
     greedy = propose_cathodes(AskedCathodes(pool, Acquisition("mean")), 5)
     expected = [one for one in mean.argsort(descending=True, stable=True).tolist() if one != 7][:5]
@@ -178,7 +147,7 @@ def test_one_objective_is_chosen_as_of_mixtures() -> None:
 
 @pytest.mark.parametrize("kind", _IMPROVEMENTS)
 def test_before_the_first_measurement_one_objective_is_judged_by_the_model(kind: Kind) -> None:
-    pool = replace(POOL, model=Members(1), objectives=NAMES[:1])
+    pool = replace(POOL, model=LinearMembers(1), objectives=NAMES[:1])
     found = propose_cathodes(AskedCathodes(pool, Acquisition(kind)), 3)
     other = propose_cathodes(AskedCathodes(pool, Acquisition("log-ei")), 3)
     assert found.candidate.tolist() == other.candidate.tolist()
@@ -201,7 +170,7 @@ def test_proposals_are_feasible_distinct_new_and_the_same_again(
     o = 2 if front else 1
     pool = CathodePool(
         SPACE,
-        Members(o),
+        LinearMembers(o),
         NAMES[:o],
         _mask(chromium),
         replace(MEASURED, values=MEASURED.values[:, :o]),

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from surrogates.composition_batches import Conditions
+from surrogates.composition_batches import Conditions, read_formulas
 from surrogates.discharge import discharge, embed_compositions
 from surrogates.discharge_models import DischargeEnsemble, discharge_model
 from surrogates.discharge_objectives import DischargeObjectives, Objective
@@ -59,14 +59,13 @@ def test_each_objective_is_what_it_is_alone(ensemble: DischargeEnsemble) -> None
 
 
 def test_what_members_say_together_is_their_covariance(ensemble: DischargeEnsemble) -> None:
-    batch = compositions(6, 4, seed=5)
-    batch = type(batch)(batch.cations, batch.weights.float(), batch.fluorine.float())
-    predictor = DischargeObjectives(ensemble, OBJECTIVES).bind(TABLE)
+    table, batch = read_formulas(["Li1.2Mn0.4Ti0.4O2", "Li1.2Mn0.5Nb0.3O1.8F0.2", "Li1.25Mn0.75O1.75F0.25"])
+    predictor = DischargeObjectives(ensemble, OBJECTIVES).bind(table)
     together, alone = predictor.jointly(batch), predictor.predict(batch)
     assert together.mean.dtype == together.apart.dtype == torch.float64
     torch.testing.assert_close(together.mean, alone.mean.double())
     torch.testing.assert_close(together.apart.square().sum(0), alone.epistemic.double(), rtol=1e-5, atol=1e-6)
-    embedding = embed_compositions(ensemble.members, TABLE, batch)
+    embedding = embed_compositions(ensemble.members, table, batch)
     found = discharge(ensemble.members, embedding, Conditions.of([20], [30], [1.5], [4.8]))
     late = found.capacity_mAh_g[..., 0].double()
     torch.testing.assert_close(together.covariance(2), late.T.cov(), rtol=1e-3, atol=1e-3)

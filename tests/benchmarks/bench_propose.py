@@ -21,14 +21,24 @@ from torch import Tensor
 
 from activelearn import propose as proposing
 from activelearn.acquisition import KINDS, Acquisition
-from activelearn.chemical_constraints import MixtureVariables
+from activelearn.cathode_pool import (
+    FRONT_KINDS,
+    AskedCathodes,
+    CathodePool,
+    FrontKind,
+    Made,
+    propose_cathodes,
+)
+from activelearn.chemical_constraints import CompositionVariables, MixtureVariables
+from activelearn.composition_spaces import CompositionSpace
 from activelearn.constraints import Constraints
 from activelearn.experiments import Experiments, Listed
 from activelearn.propose import Asked, How, Proposals, best_in_region, propose
 from activelearn.spaces import MixtureSpace
+from campaigns.cathode_config import CathodeScreenConfig
 from campaigns.config import bundled_job, load_yaml
-from campaigns.constrained_list import ConstrainedSpace
-from campaigns.constraint_config import ConstraintsConfig
+from campaigns.constrained_list import ConstrainedCompositions, ConstrainedSpace
+from campaigns.constraint_config import CathodeConstraintsConfig, ConstraintsConfig
 from campaigns.propose import constraints_of
 from campaigns.screen import model_directory
 from campaigns.screen_config import ScreenConfig, SpaceConfig
@@ -38,6 +48,7 @@ from surrogates.errors import InputError
 from surrogates.law_ensemble import LawEnsemble
 from surrogates.mixture_data import MixtureData, mixture_rows
 from surrogates.prior_gp import PriorGP, fit_prior_gp
+from tests.synthetic_cathodes import LinearMembers
 
 PROPOSALS, BATCH = 10_000, 20
 POOL_MEASURED, Q, BOTORCH_DRAWS = 240, 20, 512
@@ -55,6 +66,13 @@ def feasible(console: Console) -> None:
     for number in count():
         if made >= PROPOSALS:
             break
+        if number % 10 == 9:
+            found_of = _of_cathodes(rng, number)
+            refused += found_of is None
+            if found_of is not None:
+                made, hows["cathodes"] = made + found_of[0], hows.get("cathodes", 0) + found_of[0]
+                infeasible, twice = infeasible + found_of[1], twice + found_of[2]
+            continue
         how: How = ("pool", "mixed", "continuous")[int(rng.choice(3, p=[0.9, 0.05, 0.05]))]
         space = _bundled() if how == "pool" and number % 2 else _random_space(rng, how)
         config = _random_constraints(rng, space)
@@ -78,6 +96,55 @@ def feasible(console: Console) -> None:
     told = ", ".join(f"{n:,} {how}" for how, n in hows.items())
     console.print(f"{made:,} proposals ({told}): {infeasible} infeasible, {twice} twice in a batch")
     console.print(f"{refused} sets of constraints left too few candidates and were refused")
+
+
+def _of_cathodes(rng: np.random.Generator, number: int) -> tuple[int, int, int] | None:
+    """Propose from a bundled space of cathodes under random constraints, measured where it was drawn.
+
+    Members that are linear in the amounts stand for a model, so that a screen takes a second.
+
+    Returns:
+        How many were made, are infeasible, and stand twice in the batch; None where too few are left.
+    """
+    job = load_yaml(bundled_job(("drx-high-entropy", "drx-lmof")[number // 10 % 2]), CathodeScreenConfig)
+    space, o = job.space.space(), int(rng.integers(1, 3))
+    rule = Acquisition(KINDS[int(rng.integers(len(KINDS)))], 2.0) if o == 1 else _front_kind(rng)
+    drawn = torch.from_numpy(rng.integers(len(space), size=10))
+    measured = Made(space.table, space.at(drawn), torch.from_numpy(rng.normal(size=(10, o))))
+    try:
+        mask = ConstrainedCompositions.of(_random_cathode_constraints(rng, space), space).mask
+        pool = CathodePool(space, LinearMembers(o), ("one", "two")[:o], mask, measured)
+        found = propose_cathodes(AskedCathodes(pool, rule, seed=number), BATCH).candidate
+    except InputError as error:
+        if "exclude" not in str(error) and "fulfil" not in str(error):
+            raise
+        return None
+    x = CompositionVariables(space.table.elements).rows(space.at(found))
+    met = torch.ones(len(found), dtype=torch.bool) if mask is None else mask.constraints.is_feasible(x)
+    return len(found), int((~met).sum()), len(found) - len(set(found.tolist()))
+
+
+def _front_kind(rng: np.random.Generator) -> FrontKind:
+    return FRONT_KINDS[int(rng.integers(len(FRONT_KINDS)))]
+
+
+def _random_cathode_constraints(
+    rng: np.random.Generator, space: CompositionSpace
+) -> CathodeConstraintsConfig:
+    """Return some of all kinds, each loose enough to leave something of the bundled spaces."""
+    metals = rng.permutation(list(space.charges)).tolist()
+    asked: dict[str, object] = {}
+    if rng.random() < 0.5:
+        asked["bounds"] = {metals[0]: {"at_most": float(rng.uniform(0.1, 0.8))}}
+    if rng.random() < 0.5:
+        terms = {name: float(rng.uniform(0.5, 2)) for name in [*metals[:3], "F"]}
+        asked["linear"] = [{"name": "cost", "terms": terms, "at_most": float(rng.uniform(0.5, 1.5))}]
+    if rng.random() < 0.3 and len(metals) > 1:
+        asked["at_most"] = [{"count": int(rng.integers(4, 6)), "least": 0.05}]
+    if rng.random() < 0.3:
+        low, high = space.charges[metals[0]]
+        asked["oxidation_states"] = {metals[0]: {"at_least": float(rng.uniform(low, high))}}
+    return CathodeConstraintsConfig.model_validate(asked)
 
 
 def _is_feasible(e: Experiments, found: Proposals) -> Tensor:
