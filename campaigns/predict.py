@@ -173,6 +173,28 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
     table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
 
 
+def write_proposals(table: pd.DataFrame, out: Path) -> None:
+    """Write a table of proposals, whole, and the directory that it stands in.
+
+    Args:
+        table: A row for each.
+        out: `.csv` or `.parquet`.
+
+    Raises:
+        InputError: If it cannot be written.
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(out) as part:
+            if out.suffix == ".parquet":
+                table.to_parquet(part, index=False)
+            else:
+                write_csv(table, part)
+    except OSError as error:
+        wrong = f"the proposals cannot be written here: {os.strerror(error.errno or 0)}"
+        raise InputError(Problem(str(out), wrong, "Give another --out.")) from None
+
+
 def check_suffix(out: Path) -> None:
     """Check that a table is to be written as CSV or Parquet.
 

@@ -22,11 +22,10 @@ from activelearn.constraints import Constraints
 from activelearn.experiments import Experiments, Listed, MixtureModel
 from activelearn.propose import Asked, Proposals, propose
 from activelearn.screening import Engine
-from activelearn.shards import written_whole
 from activelearn.spaces import MixtureSpace
 from campaigns.constrained_list import ConstrainedSpace
 from campaigns.constraint_config import ConstraintsConfig
-from campaigns.predict import check_all_free, check_suffix, write_csv
+from campaigns.predict import check_all_free, check_suffix, write_proposals
 from campaigns.propose_config import Fractions, ProposeConfig
 from campaigns.row_models import AnyMixtureModel, check_finite, check_salts
 from campaigns.screen import mixture_facts, model_directory
@@ -113,11 +112,7 @@ def propose_to_file(
     with engine as score:
         found = propose(asked, q, config.way(), score)
     table = proposals_table(config, experiments, constrained, found)
-    with written_whole(out) as part:
-        if out.suffix == ".parquet":
-            table.to_parquet(part, index=False)
-        else:
-            write_csv(table, part)
+    write_proposals(table, out)
     return Proposed(table, model.target, tuple(warnings))
 
 

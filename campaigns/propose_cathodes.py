@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -25,17 +24,15 @@ from activelearn.cathode_pool import (
     propose_cathodes,
 )
 from activelearn.screening import Engine
-from activelearn.shards import written_whole
 from campaigns.cathode_propose_config import CathodeProposeConfig
 from campaigns.constrained_list import ConstrainedCompositions
 from campaigns.constraint_config import CathodeConstraintsConfig
-from campaigns.predict import check_all_free, check_suffix, write_csv
+from campaigns.predict import check_all_free, check_suffix, write_proposals
 from campaigns.report import with_std
 from campaigns.row_models import Said
 from surrogates.composition_batches import read_formulas
 from surrogates.discharge_models import discharge_model
 from surrogates.discharge_objectives import DischargeObjectives, Objective
-from surrogates.errors import InputError, Problem
 from surrogates.measured_cathodes import read_measured_cathodes
 from surrogates.text_tables import read_text
 
@@ -97,7 +94,7 @@ def propose_cathodes_to_file(
     with engine as score:
         found = propose_cathodes(asked, q, score)
     table = cathodes_table(asked, constrained, found)
-    _write(table, out)
+    write_proposals(table, out)
     return ProposedCathodes(table, names, tuple(model.warnings()))
 
 
@@ -176,21 +173,3 @@ def _why(asked: AskedCathodes, found: CathodeProposals) -> list[str]:
         "" if is_alone or not place else f", beside the {place} before it" for place in range(len(found))
     ]
     return [words + one for one in beside]
-
-
-def _write(table: pd.DataFrame, out: Path) -> None:
-    """Write the proposals, whole.
-
-    Raises:
-        InputError: If they cannot be written.
-    """
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(out) as part:
-            if out.suffix == ".parquet":
-                table.to_parquet(part, index=False)
-            else:
-                write_csv(table, part)
-    except OSError as error:
-        wrong = f"the proposals cannot be written here: {os.strerror(error.errno or 0)}"
-        raise InputError(Problem(str(out), wrong, "Give another --out.")) from None

@@ -172,3 +172,12 @@ def test_a_model_of_one_salt_needs_one(job: Path, tmp_path: Path) -> None:
     code, said = _propose(job, "-o", str(job.with_name("next.csv")))
     assert code == 2
     assert "0 is a mixture without salt; a model of encoder: molsets takes one salt a mixture" in said
+
+
+def test_the_directory_of_the_proposals_is_made(
+    job: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, said = _propose(job, "-q", "1")
+    assert code == 0, said
+    assert len(pd.read_csv(tmp_path / "results" / "mine-next.csv")) == 1

@@ -55,7 +55,8 @@ def test_the_options_reach_the_screen(monkeypatch: pytest.MonkeyPatch, tmp_path:
         (
             ["electrolites"],
             'job "electrolites": no bundled job has this name; there are '
-            "calisol-extrapolation, calisol-rivals, calisol-surrogates, diffmix-calisol, "
+            "calisol-extrapolation, calisol-rivals, calisol-surrogates, compare-basins, "
+            "compare-carbonates, compare-molsets, compare-pool, diffmix-calisol, "
             "diffmix-conductivity, diffmix-excess-enthalpy, diffmix-excess-volume, "
             "diffmix-extrapolation, diffmix-surrogates, drx-high-entropy, drx-lmof, drx-proposals, "
             "drxnet-distilled, electrolytes, landscape-carbonates, "
