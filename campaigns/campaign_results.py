@@ -86,10 +86,9 @@ def read_results(text: TextTable, reading: Reading, known: History) -> list[Resu
     corrects = _numbers(text, CORRECTS, len(known.measurements), found)
     is_described = _described(text, reading.columns)
     _check_corrections(text, corrects, outcomes, known, found)
-    for row in text.cells.index[~is_described & (proposals == 0) & (corrects == 0)]:
-        wrong = (
-            "neither a mixture nor the number of a proposal, or of a measurement that it corrects, is here"
-        )
+    is_named = _is_given(text, PROPOSAL) | _is_given(text, CORRECTS)
+    for row in text.cells.index[~is_described & ~is_named]:
+        wrong = "neither a mixture, nor the number of a proposal or of what it corrects, came"
         found.row(int(row), [], wrong, "Give one of them.")
     problems = list(found.problems)
     values = _values(text, outcomes, reading, problems)
@@ -156,14 +155,21 @@ def _numbers(text: TextTable, column: str, last: int, found: Findings) -> npt.ND
     if column not in text.cells:
         return np.zeros(len(text.cells), dtype=np.int64)
     cells = text.cells[column]
-    is_empty = (cells == "").to_numpy()
     numbers = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)
     is_there = (numbers >= 1) & (numbers <= last) & (numbers == np.floor(numbers))
     of = "proposals" if column == PROPOSAL else "measurements"
     there = f"the campaign has {of} 1 to {last}" if last else f"the campaign has no {of} yet"
     mend = "Correct the number, or clear the cell."
-    found.cells(cells, ~is_empty & ~is_there, lambda cell: f'"{cell}" came; {there}', mend)
+    found.cells(cells, _is_given(text, column) & ~is_there, lambda cell: f'"{cell}" came; {there}', mend)
     return np.where(is_there, numbers, 0).astype(np.int64)
+
+
+def _is_given(text: TextTable, column: str) -> npt.NDArray[np.bool_]:
+    """Return which rows say something in a column."""
+    if column not in text.cells:
+        return np.zeros(len(text.cells), dtype=bool)
+    given: npt.NDArray[np.bool_] = (text.cells[column] != "").to_numpy(dtype=bool)
+    return given
 
 
 def _described(text: TextTable, columns: Mapping[str, str]) -> npt.NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, PositiveFloat, model_validator
@@ -22,6 +23,17 @@ _SLACK = 1 + 1e-9
 _SUM_TOLERANCE = 1e-6
 
 
+@cache
+def _usable(smiles: str) -> str:
+    """Return the canonical spelling of a molecule that a table can hold.
+
+    Raises:
+        InvalidMolecule: If none can.
+    """
+    MoleculeTable.build([Component.of(smiles)])
+    return canonical_smiles(smiles)
+
+
 class StoredComponent(BaseModel):
     """A solvent or a salt with its amount.
 
@@ -33,7 +45,7 @@ class StoredComponent(BaseModel):
 
     model_config = STRICT
 
-    smiles: Annotated[str, AfterValidator(canonical_smiles)]
+    smiles: Annotated[str, AfterValidator(_usable)]
     molar_mass: PositiveFloat
     amount: PositiveFloat
 
@@ -58,11 +70,10 @@ class StoredMixture(BaseModel):
     temperature_K: PositiveFloat
 
     @model_validator(mode="after")
-    def _can_be_used(self) -> StoredMixture:
+    def _sums_to_one(self) -> StoredMixture:
         total = sum(one.amount for one in self.solvents)
         if abs(total - 1) > _SUM_TOLERANCE:
             raise ValueError(f"weight fractions sum to {total:g}, not to 1")
-        MoleculeTable.build(one.component() for one in (*self.solvents, *self.salts))
         return self
 
     def words(self) -> str:
