@@ -116,7 +116,7 @@ class Store:
             _TABLES.create_all(engine)
             with engine.begin() as begun:
                 begun.execute(insert(_CAMPAIGN), row)
-        return Store(path)
+        return Store.open(path)
 
     @staticmethod
     def open(path: Path) -> Store:

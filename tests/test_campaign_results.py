@@ -153,12 +153,24 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path, known: History) -> No
         "number, or clear the cell.",
         'results.csv, row 3, column "proposal": "1.5" came; the campaign has proposals 1 to 3. Correct the '
         "number, or clear the cell.",
-        "results.csv, row 2: neither a mixture, nor the number of a proposal or of what it corrects, came. "
-        "Give one of them.",
-        "results.csv, row 3: neither a mixture, nor the number of a proposal or of what it corrects, came. "
-        "Give one of them.",
         "results.csv, row 4: neither a mixture, nor the number of a proposal or of what it corrects, came. "
         "Give one of them.",
+        'results.csv, row 5, column "status": "lost" came; measured, failed, withdrawn or nothing was '
+        "expected. Correct the cell.",
+        'results.csv, row 6, column "log10_conductivity_S_cm": "-2" came; no value was expected in a row '
+        "that is not measured. Clear the cell, or write measured as its status.",
+        'results.csv, row 7, column "log10_conductivity_S_cm": the cell is empty; expected a number between '
+        "-1e15 and 1e15. Fill it in.",
+        'results.csv, row 8, column "log10_conductivity_S_cm": "ten" is not a finite number; expected a '
+        "number between -1e15 and 1e15. Write a plain number with a decimal point.",
+        'results.csv, row 9, column "status": "withdrawn" came; only what was recorded before can be '
+        "withdrawn. Give the number of the measurement in corrects, or write failed.",
+        'results.csv, row 10, column "corrects": "9" came; the campaign has measurements 1 to 2. Correct the '
+        "number, or clear the cell.",
+        'results.csv, row 12, column "corrects": 1 came, which row 11 corrects already. Keep one of the '
+        "rows.",
+        'results.csv, row 13, column "solvent_2": "nonsense" is neither a known name nor a SMILES that RDKit '
+        "can read. Give its SMILES; the known names stand in surrogates/chemicals.csv.",
     ]
 
 
