@@ -29,6 +29,8 @@ from surrogates.student import StudentPredictor
 
 _SAME, _SAME_K = 1e-6, 1e-3
 """Fractions and mol/kg, and temperatures, that are nearer than this are one; a space's are float32."""
+_BESIDE, _BESIDE_MOLALITY, _BESIDE_K = 0.015, 0.04, 1.5
+"""Fractions, mol/kg and temperatures that are nearer to what failed than this would fail too."""
 _WARMTH_K = 0.5
 """By how much a measurement may lie beyond the temperatures of a space and still be one of its candidates."""
 
@@ -81,6 +83,7 @@ class Experiments:
         model: What is believed.
         measured: What has been measured, of any components; None if nothing.
         pending: What is being measured.
+        failed: What could not be measured: it is kept away from, and nothing is learnt of its value.
     """
 
     space: MixtureSpace
@@ -88,6 +91,7 @@ class Experiments:
     model: MixtureModel
     measured: Listed | None = None
     pending: Listed | None = None
+    failed: Listed | None = None
 
     @cached_property
     def variables(self) -> MixtureVariables:
@@ -153,18 +157,32 @@ class Experiments:
         return (is_of_space & near & self.constraints.is_feasible(x)).nonzero()[:, 0]
 
     def is_taken(self, x: Tensor) -> Tensor:
-        """Return whether amounts are those of a mixture that was measured or is pending, `n`, bool."""
-        taken = [self._amounts(one) for one in self._others]
-        known = torch.cat([x.new_zeros(0, x.shape[1]), *(amounts[inside] for amounts, inside in taken)])
+        """Return whether amounts are those of a mixture that was measured or is pending, `n`, bool.
+
+        Or nearly those of one that failed.
+        """
+        failed = [] if self.failed is None else [self.failed]
+        return self._is_near(x, self._others, self.same) | self._is_near(x, failed, self._beside)
+
+    def _is_near(self, x: Tensor, others: Sequence[Listed], within: Tensor) -> Tensor:
+        """Return whether amounts, `n x d`, differ by no more than `within`, `d`, from those of a mixture."""
+        found = [self._amounts(one) for one in others]
+        known = torch.cat([x.new_zeros(0, x.shape[1]), *(amounts[inside] for amounts, inside in found)])
         if not len(known):
             return torch.zeros(len(x), dtype=torch.bool)
-        same = self.same
-        return torch.cdist(x / same, known / same, p=torch.inf).amin(1) <= 1
+        return torch.cdist(x / within, known / within, p=torch.inf).amin(1) <= 1
 
     @property
     def same(self) -> Tensor:
         """How near two amounts are that count as one, `d`."""
         return torch.tensor([_SAME] * (len(self.variables.names) - 1) + [_SAME_K], dtype=torch.float64)
+
+    @property
+    def _beside(self) -> Tensor:
+        """How near to what failed amounts are not tried, `d`."""
+        k, s = len(self.space.solvents), len(self.space.salts)
+        beside = [_BESIDE] * k + [_BESIDE_MOLALITY] * s + [_BESIDE_K]
+        return torch.tensor(beside, dtype=torch.float64)
 
     def measured_rows(self, which: Tensor) -> Tensor:
         """Return some of the measured mixtures as the surrogate takes them."""

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from campaigns import datasets_cli
+from campaigns import campaign_cli, datasets_cli
+from campaigns.file_options import ColumnOption, UnitOption
 
 app = typer.Typer(
     name="activelearn",
@@ -18,27 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(datasets_cli.app, name="datasets")
+app.add_typer(campaign_cli.app, name="campaign")
 
-ColumnOption = Annotated[
-    list[str],
-    typer.Option(
-        "--column",
-        metavar="OURS=THEIRS",
-        help="The file's header for a column of ours, as temperature_K=T; may be given several times.",
-        default_factory=list,
-        show_default=False,
-    ),
-]
-UnitOption = Annotated[
-    list[str],
-    typer.Option(
-        "--unit",
-        metavar="OURS=UNIT",
-        help="The file's unit of a column of ours, as temperature_K=degC; may be given several times.",
-        default_factory=list,
-        show_default=False,
-    ),
-]
 SkipBad = Annotated[
     bool, typer.Option("--skip-bad", help="Write bad rows to a file of their own, and go on without them.")
 ]

@@ -168,31 +168,32 @@ def renamed(names: Sequence[str], taken: Collection[str]) -> list[str]:
     return [f"{name} (file)" if name in taken else name for name in names]
 
 
-def write_csv(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as CSV, numbers with six digits."""
-    table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
-
-
-def write_proposals(table: pd.DataFrame, out: Path) -> None:
-    """Write a table of proposals, whole, and the directory that it stands in.
+def write_table(table: pd.DataFrame, out: Path, float_format: str | None = "%.6g") -> None:
+    """Write a table as CSV or, by its suffix, as Parquet, whole or not at all.
 
     Args:
-        table: A row for each.
+        table: What to write.
         out: `.csv` or `.parquet`.
+        float_format: Of numbers in CSV; None for all their digits.
 
     Raises:
         InputError: If it cannot be written.
     """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(out) as part:
+        with written_whole(out) as temporary:
             if out.suffix == ".parquet":
-                table.to_parquet(part, index=False)
+                table.to_parquet(temporary, index=False)
             else:
-                write_csv(table, part)
+                table.to_csv(temporary, index=False, float_format=float_format, lineterminator="\n")
     except OSError as error:
-        wrong = f"the proposals cannot be written here: {os.strerror(error.errno or 0)}"
+        wrong = f"the table cannot be written here: {os.strerror(error.errno or 0)}"
         raise InputError(Problem(str(out), wrong, "Give another --out.")) from None
+
+
+def write_csv(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV, numbers with six digits."""
+    table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
 
 
 def check_suffix(out: Path) -> None:

@@ -25,7 +25,7 @@ from activelearn.screening import Engine
 from activelearn.spaces import MixtureSpace
 from campaigns.constrained_list import ConstrainedSpace
 from campaigns.constraint_config import ConstraintsConfig
-from campaigns.predict import check_all_free, check_suffix, write_proposals
+from campaigns.predict import check_all_free, check_suffix, write_table
 from campaigns.propose_config import Fractions, ProposeConfig
 from campaigns.row_models import AnyMixtureModel, check_finite, check_salts
 from campaigns.screen import mixture_facts, model_directory
@@ -89,18 +89,13 @@ def propose_to_file(
     check_suffix(out)
     check_all_free([out])
     directory = model_directory(config.model)
-    model, space = load_model(directory), config.space.space()
-    if takes_one_salt(model) and 0 in space.molality_mol_kg:
-        wrong = "0 is a mixture without salt; a model of encoder: molsets takes one salt a mixture"
-        raise InputError(
-            Problem('key "space.molality_mol_kg"', wrong, "Remove the 0, or give another model.")
-        )
+    model, space = model_and_space(config)
     constrained = ConstrainedSpace.of(config.constraints or ConstraintsConfig(), space)
     measured = None if data is None else _measured(model, data, columns, units, console)
     warnings = [*constrained.warnings()]
     if measured is not None and measured.sha256 == mixture_facts(directory)["data"].get("sha256"):
         warnings.append("the model was trained on these measurements: it takes them for new ones")
-    believed = model if measured is None else _believed(config, model, measured, space)
+    believed = model if measured is None else believed_after(config, model, measured, space)
     experiments = Experiments(
         space=space,
         constraints=constraints_of(constrained),
@@ -112,8 +107,35 @@ def propose_to_file(
     with engine as score:
         found = propose(asked, q, config.way(), score)
     table = proposals_table(config, experiments, constrained, found)
-    write_proposals(table, out)
+    write_table(table, out)
     return Proposed(table, model.target, tuple(warnings))
+
+
+def model_and_space(config: ProposeConfig) -> tuple[AnyMixtureModel, MixtureSpace]:
+    """Return what a file names.
+
+    Raises:
+        InputError: If the model cannot be read, or cannot be asked about the space.
+    """
+    model, space = load_model(model_directory(config.model)), config.space.space()
+    if takes_one_salt(model) and 0 in space.molality_mol_kg:
+        wrong = "0 is a mixture without salt; a model of encoder: molsets takes one salt a mixture"
+        raise InputError(
+            Problem('key "space.molality_mol_kg"', wrong, "Remove the 0, or give another model.")
+        )
+    return model, space
+
+
+def check_can_learn(config: ProposeConfig, model: AnyMixtureModel) -> None:
+    """Check that a model can learn from measurements, if that is asked.
+
+    Raises:
+        InputError: If it cannot.
+    """
+    if config.learns == "gp" and isinstance(model, Student):
+        wrong = "a student came; it learns nothing from measurements"
+        mend = "Give the ensemble that it stands for, or write learns: nothing."
+        raise InputError(Problem(config.model, wrong, mend))
 
 
 def proposals_table(
@@ -144,8 +166,8 @@ def proposals_table(
     return pd.concat([number, mixtures, grams, estimate, further, limits], axis=1)
 
 
-def print_proposed(done: Proposed, out: Path, console: Console) -> None:
-    """Print the proposals and where they are."""
+def print_proposed(done: Proposed, out: Path | None, console: Console) -> None:
+    """Print the proposals and, if they were written, where they are."""
     table, target = Table(box=SIMPLE_HEAD), done.target
     for heading in ("", "mixture", f"{target}: mean ± std", "in domain", "value"):
         table.add_column(heading)
@@ -157,7 +179,8 @@ def print_proposed(done: Proposed, out: Path, console: Console) -> None:
     console.print(table)
     for warning in done.warnings:
         console.print(f"Warning: {warning}", soft_wrap=True, highlight=False, markup=False)
-    console.print(f"The proposals: {out}", soft_wrap=True, highlight=False, markup=False)
+    if out is not None:
+        console.print(f"The proposals: {out}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _measured(
@@ -183,18 +206,20 @@ def _pending(
     return Listed(found.table, found.batch.to(torch.float64), torch.zeros(0, dtype=torch.float64))
 
 
-def _believed(
+def believed_after(
     config: ProposeConfig, model: AnyMixtureModel, data: MixtureData, space: MixtureSpace
 ) -> MixtureModel:
-    """Return the model after the measurements."""
+    """Return the model after the measurements.
+
+    Raises:
+        InputError: If it cannot learn from any.
+    """
     if config.learns == "nothing":
         return model
     if isinstance(model, MixtureGP):
         return model.condition_on(data)
-    if isinstance(model, Student):
-        wrong = "a student came; it learns nothing from measurements"
-        mend = "Give the ensemble that it stands for, or write learns: nothing."
-        raise InputError(Problem(config.model, wrong, mend))
+    check_can_learn(config, model)
+    assert not isinstance(model, Student)
     generator = torch.Generator().manual_seed(config.seed)
     drawn = torch.randint(len(space), (_AROUND,), generator=generator)
     return fit_prior_gp(model, data, (space.table, space.at(drawn)), config.seed)

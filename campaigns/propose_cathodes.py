@@ -27,7 +27,7 @@ from activelearn.screening import Engine
 from campaigns.cathode_propose_config import CathodeProposeConfig
 from campaigns.constrained_list import ConstrainedCompositions
 from campaigns.constraint_config import CathodeConstraintsConfig
-from campaigns.predict import check_all_free, check_suffix, write_proposals
+from campaigns.predict import check_all_free, check_suffix, write_table
 from campaigns.report import with_std
 from campaigns.row_models import Said
 from surrogates.composition_batches import read_formulas
@@ -94,7 +94,7 @@ def propose_cathodes_to_file(
     with engine as score:
         found = propose_cathodes(asked, q, score)
     table = cathodes_table(asked, constrained, found)
-    write_proposals(table, out)
+    write_table(table, out)
     return ProposedCathodes(table, names, tuple(model.warnings()))
 
 

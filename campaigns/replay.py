@@ -103,7 +103,7 @@ class Replay:
             InputError: With every bad header, unit and cell of the file.
         """
         text = read_text(path)
-        failed = _failures(text)
+        failed = failures(text)
         if not failed.any():
             return Replay.of_data(measured_mixtures(text, target, columns, units))
         values = np.full(len(failed), np.nan)
@@ -304,8 +304,8 @@ class Person:
             raise InputError(Problem(str(self.proposals), wrong, "Give another path.")) from None
 
 
-def _failures(text: TextTable) -> npt.NDArray[np.bool_]:
-    """Return which rows say that they failed; none without such a column.
+def failures(text: TextTable) -> npt.NDArray[np.bool_]:
+    """Return which rows say that they failed, `n`; none without a column `failed`.
 
     Raises:
         InputError: With every cell that says neither.

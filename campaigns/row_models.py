@@ -256,8 +256,16 @@ def check_salts(model: AnyMixtureModel, batch: MixtureBatch, rows: pd.DataFrame,
     Raises:
         InputError: With every such row.
     """
-    if not takes_one_salt(model):
-        return
+    if takes_one_salt(model):
+        refuse_other_salts(batch, rows, file)
+
+
+def refuse_other_salts(batch: MixtureBatch, rows: pd.DataFrame, file: str) -> None:
+    """Refuse rows that do not hold one salt.
+
+    Raises:
+        InputError: With every such row.
+    """
     takes = "a model of encoder: molsets takes one a mixture"
     mend = "Give a model trained with encoder: diffmix, or remove the row."
     problems = [

@@ -112,7 +112,7 @@ def measured_mixtures(
     Raises:
         InputError: With every bad header, unit and cell of the file.
     """
-    if target in _INPUTS or _is_numbered(target):
+    if is_input(target):
         wrong = f'the target "{target}" is part of what the mixture is, nothing to learn'
         raise InputError(Problem(table.file, wrong, "Name the column of a measured property."))
     mixtures, measured = _read(table, target, columns, units)
@@ -137,6 +137,32 @@ def candidate_mixtures(
         InputError: With every bad header, unit and cell of the file.
     """
     return _read(table, None, columns, units)[0]
+
+
+def measured_values(
+    table: TextTable, target: str, columns: Mapping[str, str] = _NONE, units: Mapping[str, str] = _NONE
+) -> Floats:
+    """Return the measurements of a file alone, `n`, whatever it says of mixtures; see `read_mixtures`.
+
+    Raises:
+        InputError: With every bad header, unit and cell of the target.
+    """
+    found = Findings(table.file, columns)
+    cells = rename(table, columns, lambda name: _is_ours(name, target), found)
+    header = [str(name) for name in cells]
+    measured = _measured(header, target, found)
+    if measured not in header:
+        found.header(f'column "{target}" is missing', f"{nearest(target, header)}{_add(target, target)}")
+    check_units(units, cells.columns, found)
+    found.stop()
+    values = numbers(cells[measured], units.get(measured), found)
+    found.stop()
+    return convert_target(values, measured, target)
+
+
+def is_input(column: str) -> bool:
+    """Return whether a column of ours says what a mixture is."""
+    return column in _INPUTS or _is_numbered(column)
 
 
 def _read(
@@ -173,7 +199,7 @@ def _read(
 
 
 def _is_ours(name: str, target: str | None) -> bool:
-    return name in (*_INPUTS, target, *conductivities()) or _is_numbered(name)
+    return is_input(name) or name in (target, *conductivities())
 
 
 def _is_numbered(name: str) -> bool:
