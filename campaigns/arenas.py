@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -21,7 +21,6 @@ from campaigns.oracles import VirtualLaboratory
 from campaigns.replay import Replay
 from surrogates.batches import MixtureBatch
 from surrogates.ensemble import MixtureEnsemble
-from surrogates.features import MoleculeFeatures
 from surrogates.forest import Inputs, mixture_inputs
 from surrogates.gp_fitting import fit_inputs
 from surrogates.gp_predictor import GPInputs, columns_of
@@ -29,8 +28,8 @@ from surrogates.law_ensemble import LawEnsemble
 from surrogates.molecules import MoleculeTable
 
 TARGET = "log10_conductivity_S_cm"
-_COMPONENTS = 10
-"""Principal components of descriptors that a process is told where no model was trained before."""
+_SHARE = 2.0
+"""Scale of the share of a component, beside conditions whose standard deviation is 1."""
 Ensemble = MixtureEnsemble | LawEnsemble
 
 
@@ -121,10 +120,9 @@ def _arena(
     batch = batch.to(torch.float64)
     n = len(batch)
     mean, std = torch.zeros(n, dtype=torch.float64), torch.ones(n, dtype=torch.float64)
-    features = MoleculeFeatures.fit(table, _COMPONENTS) if model is None else model.features
-    columns = columns_of(features.of(table), batch)
-    mixed = torch.zeros(1, n, 1)
+    columns, mixed = _amounts(table, batch), torch.zeros(1, n, 1)
     if model is not None:
+        columns = columns_of(model.features.of(table), batch)
         predictor = model.bind(table)
         parts = [batch[start : start + BLOCK].to(torch.float32) for start in range(0, n, BLOCK)]
         with torch.no_grad():
@@ -133,6 +131,8 @@ def _arena(
         mean = torch.cat([one.mean for one in said]).double()
         std = torch.cat([one.std for one in said]).double()
     told = fit_inputs(mixed, columns)
+    if model is None:  # a component is a component, however rare
+        told = replace(told, column_scale=torch.where(_is_share(table), _SHARE, told.column_scale))
     return Arena(
         table=table,
         batch=batch,
@@ -147,6 +147,26 @@ def _arena(
         constraints=constraints,
         candidate=candidate,
     )
+
+
+def _amounts(table: MoleculeTable, batch: MixtureBatch) -> Tensor:
+    """Return the share of each component, molality and temperature, `n x (u + 2)`.
+
+    What mixtures share tells a process that knows nothing else more than what their components are like: of
+    11,340 mixtures of the virtual laboratory, 240 at random ranked the others with a correlation of 0.96 by
+    shares, 0.84 by principal components of descriptors (extremely randomised trees: 0.86).
+    """
+    shares = torch.zeros(len(batch), len(table), dtype=torch.float64)
+    shares.scatter_add_(1, batch.solvents, batch.fractions()).scatter_add_(
+        1, batch.salts, batch.salt_shares()
+    )
+    conditions = torch.stack([batch.molality.sum(1), batch.temperature_K], dim=1)
+    return torch.cat([shares, conditions], dim=1)
+
+
+def _is_share(table: MoleculeTable) -> Tensor:
+    """Return which of the columns of `_amounts` are shares, bool."""
+    return torch.arange(len(table) + 2) < len(table)
 
 
 def _varying(inputs: Inputs) -> Inputs:

@@ -25,9 +25,9 @@ def new(
 ) -> None:
     """Begin a campaign: space, constraints, model and strategy are written to a new file."""
     from campaigns.campaign import Campaign
-    from campaigns.propose_config import choose_proposals
+    from campaigns.propose_config import choose_mixture_proposals
 
-    begun = Campaign.new(campaign, choose_proposals(config))
+    begun = Campaign.new(campaign, choose_mixture_proposals(config))
     candidates = len(begun.config.space.space())
     typer.echo(f"The campaign: {campaign}, {candidates:,} candidates, measuring {begun.head.target}")
 

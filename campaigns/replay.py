@@ -150,7 +150,7 @@ class Replay:
         A campaign is judged by it and must not see it.
         """
         values = pd.Series(self.values)[self._askable]
-        means: Floats = np.asarray(values.groupby(self._first, sort=False).mean(), dtype=np.float64)
+        means: Floats = np.array(values.groupby(self._first, sort=False).mean(), dtype=np.float64)
         return means
 
     @cached_property

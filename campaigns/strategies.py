@@ -12,7 +12,7 @@ import torch
 from sklearn.ensemble import ExtraTreesRegressor
 from torch import Tensor
 
-from activelearn.acquisition import Acquisition
+from activelearn.acquisition import Acquisition, Kind
 from activelearn.ascent import ascend
 from activelearn.chemical_constraints import MixtureVariables
 from activelearn.constraints import Constraints
@@ -22,18 +22,30 @@ from activelearn.pool import JointPosterior, choose
 from activelearn.regions import Region
 from activelearn.spaces import MixtureSpace
 from campaigns.arenas import Arena, Ensemble
+from surrogates.forest import mean_and_variance
 from surrogates.gaussian_process import GaussianProcess
 from surrogates.gp_fitting import fit_process
 from surrogates.prior_gp import PriorGPPredictor
 
 Name = Literal[
-    "gradient", "gradient-ucb", "bayesian", "bayesian-ei", "thompson", "greedy", "trees", "maximin", "random"
+    "gradient",
+    "gradient-ucb",
+    "bayesian",
+    "bayesian-ei",
+    "ucb",
+    "thompson",
+    "greedy",
+    "trees",
+    "trees-ucb",
+    "maximin",
+    "random",
 ]
 STRATEGIES: tuple[Name, ...] = get_args(Name)
 SHORTLIST, _BASELINE = 500, 64
 """Candidates that are looked at together, and measured ones among which the best is looked for."""
 _TREES = 200
-_KAPPA = 1.0
+_KAPPA, _BOLD, _TREES_KAPPA = 1.0, 2.0, 1.0
+"""Standard deviations in the upper bounds of gradients, of processes and of trees."""
 _CLIMBED = 2
 """Measured mixtures, the best, from which gradients are followed beside the first ones."""
 _STEPS = 15
@@ -157,7 +169,7 @@ def needs_gradients(name: Name) -> bool:
 
 def learns(name: Name) -> bool:
     """Return whether a strategy looks at what a process has learnt."""
-    return name not in ("trees", "maximin", "random")
+    return name not in ("trees", "trees-ucb", "maximin", "random")
 
 
 def _random(view: View, q: int) -> list[int]:
@@ -178,24 +190,30 @@ def _maximin(view: View, q: int) -> list[int]:
     return chosen
 
 
-def _trees(view: View, q: int) -> list[int]:
-    """Take what extremely randomised trees hold highest."""
+def _trees(view: View, q: int, kappa: float) -> list[int]:
+    """Take what extremely randomised trees hold highest, with `kappa` standard deviations between them."""
     inputs, values = view.arena.descriptors, np.array(view.values)
-    rows = np.array(view.measured)[np.isfinite(values)]
+    worked = np.isfinite(values)
     trees = ExtraTreesRegressor(_TREES, max_features=1.0, random_state=view.seed)
-    mean = torch.from_numpy(trees.fit(inputs[rows], values[np.isfinite(values)]).predict(inputs))
-    return mean.masked_fill(~view.free, -torch.inf).argsort(descending=True, stable=True)[:q].tolist()
+    trees.fit(inputs[np.array(view.measured)[worked]], values[worked])
+    mean, variance = map(torch.from_numpy, mean_and_variance(trees, inputs))
+    return _highest(mean + kappa * variance.sqrt(), view.free, q)
 
 
-def _acquire(view: View, q: int, kind: Literal["log-nei", "log-ei", "thompson", "mean"]) -> list[int]:
+def _highest(values: Tensor, free: Tensor, q: int) -> list[int]:
+    """Return the places of the highest values among those that are free."""
+    order = values.masked_fill(~free, -torch.inf).argsort(descending=True, stable=True)
+    return [int(place) for place in order[:q]]
+
+
+def _acquire(view: View, q: int, kind: Kind) -> list[int]:
     """Take a batch by an acquisition function, out of those that are best alone."""
     mean, std = view.process.mean_and_std(view.arena)
     free = view.free
     if kind == "mean":
-        return mean.masked_fill(~free, -torch.inf).argsort(descending=True, stable=True)[:q].tolist()
-    ucb = mean + 2 * std  # of what is best alone, improvements and draws agree with it
-    short = ucb.masked_fill(~free, -torch.inf).argsort(descending=True, stable=True)
-    short = short[: min(max(SHORTLIST, q), int(free.sum()))]
+        return _highest(mean, free, q)
+    # Of what is best alone, improvements and draws agree with the upper bound.
+    short = torch.tensor(_highest(mean + _BOLD * std, free, min(max(SHORTLIST, q), int(free.sum()))))
     measured = torch.tensor(view.measured)
     base = measured[mean[measured].argsort(descending=True)[:_BASELINE]]
     both = view.process.joint(view.arena, torch.cat([short, base]))
@@ -203,7 +221,8 @@ def _acquire(view: View, q: int, kind: Literal["log-nei", "log-ei", "thompson", 
         float(view.process.process.noise) * (view.process.spread * float(view.arena.prior_std.mean())) ** 2
     )
     posterior = JointPosterior(*both, noise, len(short), 0)
-    return short[choose(Acquisition(kind), posterior, view.best, q, view.seed).places].tolist()
+    chosen = choose(Acquisition(kind, _BOLD), posterior, view.best, q, view.seed)
+    return [int(place) for place in short[chosen.places]]
 
 
 def _gradient(view: View, q: int, kappa: float) -> list[int]:
@@ -288,9 +307,11 @@ _STRATEGIES: Mapping[Name, Strategy] = {
     "gradient-ucb": partial(_gradient, kappa=_KAPPA),
     "bayesian": partial(_acquire, kind="log-nei"),
     "bayesian-ei": partial(_acquire, kind="log-ei"),
+    "ucb": partial(_acquire, kind="ucb"),
     "thompson": partial(_acquire, kind="thompson"),
     "greedy": partial(_acquire, kind="mean"),
-    "trees": _trees,
+    "trees": partial(_trees, kappa=0.0),
+    "trees-ucb": partial(_trees, kappa=_TREES_KAPPA),
     "maximin": _maximin,
     "random": _random,
 }
