@@ -1,0 +1,117 @@
+"""Strategies: new candidates only, the same again, and what each of them must take."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from campaigns.arenas import truth_of_space
+from campaigns.strategies import STRATEGIES, Learnt, Name, View, learns, needs_gradients, strategy
+from surrogates.gaussian_process import matern
+from tests.synthetic_arenas import arena
+
+
+def _view(m: int = 8, has_model: bool = True, seed: int = 0, learnt: bool = True) -> View:
+    pool = arena(has_model)
+    measured = [int(i) for i in np.random.default_rng(seed).choice(len(pool), m, replace=False)]
+    values = truth_of_space(pool)[measured]
+    found = Learnt.of(pool, torch.tensor(measured), values, 0) if learnt else None
+    return View(pool, tuple(measured), tuple(values.tolist()), 4, found, seed)
+
+
+@settings(max_examples=30)
+@given(
+    name=st.sampled_from(STRATEGIES),
+    m=st.integers(4, 12),
+    q=st.integers(1, 5),
+    seed=st.integers(0, 3),
+    has_model=st.booleans(),
+)
+def test_new_candidates_only_and_the_same_again(
+    name: Name, m: int, q: int, seed: int, has_model: bool
+) -> None:
+    view = _view(m, has_model or needs_gradients(name), seed)
+    chosen = strategy(name)(view, q)
+    assert len(set(chosen)) == q
+    assert not {*chosen} & {*view.measured}
+    assert all(0 <= place < len(view.arena) for place in chosen)
+    assert strategy(name)(view, q) == chosen
+
+
+def test_greedy_takes_the_highest_mean() -> None:
+    view = _view()
+    mean, _ = view.process.mean_and_std(view.arena)
+    expected = mean.masked_fill(~view.free, -torch.inf).argsort(descending=True)[:3]
+    assert strategy("greedy")(view, 3) == expected.tolist()
+
+
+def test_maximin_is_a_slow_loop_s() -> None:
+    view = _view(5)
+    positions = view.arena.positions
+    known = list(view.measured)
+    for place in strategy("maximin")(view, 4):
+        distance = torch.cdist(positions, positions[known]).amin(1)
+        assert float(distance[place]) == pytest.approx(float(distance.max()))
+        known.append(place)
+
+
+def test_gradients_end_at_the_best_that_is_believed() -> None:
+    view = _view(12)
+    mean, _ = view.process.mean_and_std(view.arena)
+    first = strategy("gradient")(view, 1)[0]
+    best = float(mean[view.free].max())
+    assert float(mean[first]) >= best - 0.05 * float(mean.max() - mean.min())
+
+
+def test_gradients_need_a_model() -> None:
+    with pytest.raises(ValueError, match="gradients need a space and a model"):
+        strategy("gradient")(_view(has_model=False), 1)
+    assert [name for name in STRATEGIES if needs_gradients(name)] == ["gradient", "gradient-ucb"]
+
+
+def test_what_failed_is_neither_modelled_nor_asked_for_again() -> None:
+    view = _view(9, learnt=False)
+    values = (*view.values[:-1], float("nan"))
+    failed = View(view.arena, view.measured, values, 4, None, 0)
+    chosen = strategy("trees")(failed, 3)
+    assert view.measured[-1] not in chosen
+    without = View(view.arena, view.measured[:-1], values[:-1], 4, None, 0)
+    assert [place for place in strategy("trees")(without, 4) if place != view.measured[-1]][:3] == chosen
+
+
+def test_strategies_that_learn_are_told_so() -> None:
+    assert {name for name in STRATEGIES if not learns(name)} == {"trees", "trees-ucb", "maximin", "random"}
+    with pytest.raises(ValueError, match="nothing was learnt for this strategy"):
+        strategy("greedy")(_view(learnt=False), 1)
+
+
+@pytest.mark.parametrize("has_model", [True, False])
+def test_what_is_learnt_is_the_posterior_over_the_prior(has_model: bool) -> None:
+    pool = arena(has_model)
+    view = _view(10, has_model)
+    learnt, places = view.process, torch.tensor(view.measured)
+    process, scale = learnt.process, learnt.spread * pool.prior_std
+    values = torch.tensor(view.values)
+    y = (values - learnt.shift - pool.prior_mean[places]) / scale[places]
+    x = pool.inputs[places]
+    gram = matern(x, x, process.lengthscale) + process.noise * torch.eye(10, dtype=torch.float64)
+    across = matern(pool.inputs, x, process.lengthscale)
+    mean = process.constant + across @ torch.linalg.solve(gram, y - process.constant)
+    got, std = learnt.mean_and_std(pool)
+    torch.testing.assert_close(got, learnt.shift + pool.prior_mean + scale * mean, rtol=1e-6, atol=1e-8)
+    some = torch.tensor([3, 5, 11])
+    both_mean, covariance = learnt.joint(pool, some)
+    torch.testing.assert_close(both_mean, got[some])
+    torch.testing.assert_close(covariance.diagonal().sqrt(), std[some], rtol=1e-5, atol=1e-8)
+
+
+def test_between_fits_lengthscales_stay() -> None:
+    pool = arena()
+    truth = truth_of_space(pool)
+    first = Learnt.of(pool, torch.arange(8), truth[:8], 0)
+    later = Learnt.of(pool, torch.arange(12), truth[:12], 0, first)
+    assert torch.equal(later.process.lengthscale, first.process.lengthscale)
+    assert len(later.process) == 12
