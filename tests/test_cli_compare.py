@@ -50,5 +50,5 @@ def test_what_cannot_be_compared_is_refused(
     text = {"space": {**SPACE, "solvents": ["EC", "SN", "DMC"]}, "model": None, "strategies": ["random"]}
     job.write_text(yaml.safe_dump(text))
     assert activelearn(monkeypatch, "compare", str(job), "--out", str(tmp_path / "out")) == 2
-    assert "N#CCCC#N" in capsys.readouterr().err
+    assert "solvent SN: the virtual laboratory does not have it" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
