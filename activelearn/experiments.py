@@ -117,6 +117,8 @@ class Experiments:
 
     def rows(self, batch: MixtureBatch) -> Tensor:
         """Return mixtures over the table as the surrogate takes them, `n x (2 k + 2 s + 1)`, float64."""
+        if batch.salts.shape[1] > self._salts:
+            batch = batch.packed()  # a slot for each salt of the space, of which one is used
         k, s = self._solvents - batch.solvents.shape[1], self._salts - batch.salts.shape[1]
         return MixtureBatch(
             pad(batch.solvents, (0, k)),

@@ -25,7 +25,13 @@ from campaigns.arenas import Arena, Ensemble
 from surrogates.forest import mean_and_variance
 from surrogates.gaussian_process import GaussianProcess
 from surrogates.gp_fitting import fit_process
-from surrogates.prior_gp import PriorGPPredictor
+from surrogates.prior_gp import (
+    FEWEST_FITTED,
+    PriorGPPredictor,
+    expected_process,
+    offset_of,
+    spread_of,
+)
 
 Name = Literal[
     "gradient",
@@ -49,9 +55,6 @@ _KAPPA, _BOLD, _TREES_KAPPA = 1.0, 2.0, 1.0
 _CLIMBED = 2
 """Measured mixtures, the best, from which gradients are followed beside the first ones."""
 _STEPS = 15
-_PRIOR_ROWS = 4.0
-_FEWEST_FITTED = 5
-_NOISE = 0.02
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ class Learnt:
     Attributes:
         process: Of the distance from the prior in `spread` of its standard deviations.
         spread: Root mean square of that distance, drawn towards 1.
-        shift: Added to the prior's mean: the mean of what was measured where there is no prior.
+        shift: Added to the prior's mean: what measurements share of their distance from it.
     """
 
     process: GaussianProcess
@@ -123,21 +126,22 @@ class Learnt:
             seed: Of draws.
             last: An earlier one.
         """
-        shift = 0.0 if arena.has_prior or not len(values) else float(values.mean())
-        distance = (values - shift - arena.prior_mean[places]) / arena.prior_std[places]
-        rows = _PRIOR_ROWS if arena.has_prior else 0.0
-        square = float(distance.square().sum()) + max(rows, 1e-6)
-        spread = (square / (len(values) + max(rows, 1e-6))) ** 0.5
-        x, y = arena.inputs[places], distance / spread
+        difference, std = values - arena.prior_mean[places], arena.prior_std[places]
+        if arena.has_prior:
+            shift = offset_of(difference, std)
+            spread = spread_of((difference - shift) / std)
+        else:
+            shift = float(values.mean()) if len(values) else 0.0
+            spread = max(float((values - shift).square().mean().sqrt()), 1e-6) if len(values) else 1.0
+        x, y = arena.inputs[places], (difference - shift) / (std * spread)
         if last is not None:
             of = last.process
-            return Learnt(GaussianProcess.exact(x, y, of.lengthscale, of.constant, of.noise), spread, shift)
-        if len(values) >= _FEWEST_FITTED:
-            return Learnt(fit_process(x, y, seed, "exact"), spread, shift)
-        d = x.shape[1]
-        lengthscale = torch.full((d,), float(np.exp(2**0.5 - 3)) * d**0.5, dtype=torch.float64)
-        zero, noise = torch.zeros((), dtype=torch.float64), torch.tensor(_NOISE, dtype=torch.float64)
-        return Learnt(GaussianProcess.exact(x, y, lengthscale, zero, noise), spread, shift)
+            process = GaussianProcess.exact(x, y, of.lengthscale, of.constant, of.noise)
+        elif len(values) >= FEWEST_FITTED:
+            process = fit_process(x, y, seed, "exact")
+        else:
+            process = expected_process(x, y)
+        return Learnt(process, spread, shift)
 
     def mean_and_std(self, arena: Arena) -> tuple[Tensor, Tensor]:
         """Return what is believed of all candidates, `n` each, in the target's unit, without noise."""
@@ -266,8 +270,8 @@ def _predictor(view: View, model: Ensemble) -> PriorGPPredictor:
     """Return what has been learnt, of any amounts, with gradients."""
     arena, learnt = view.arena, view.process
     features = model.features.of(arena.table)
-    bound = PriorGPPredictor(model.bind(arena.table), features, arena.told, learnt.process, learnt.spread)
-    return bound.double()
+    bound, process = model.bind(arena.table), learnt.process
+    return PriorGPPredictor(bound, features, arena.told, process, learnt.shift, learnt.spread).double()
 
 
 def _believed(

@@ -1,11 +1,13 @@
 """A Gaussian process over what an ensemble says: few measurements correct the word of many older ones.
 
-The target is `mean(x) + std(x) g(x)` with the calibrated mean and standard deviation of the ensemble, and `g`
-a process on its embedding beside descriptors. Where nothing was measured it says what the ensemble says.
+The target is `mean(x) + offset + std(x) g(x)` with the calibrated mean and standard deviation of the
+ensemble, and `g` a process on its embedding beside descriptors. The offset is what a laboratory reads above
+all else: it must not grow where the ensemble is unsure. Without measurements it says what the ensemble says.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -30,7 +32,7 @@ Prior = Encoder | AlignedModel
 """What may stand below: members that can be asked one by one, with an embedding."""
 _PRIOR_ROWS = 4.0
 """As many rows as the ensemble's own standard deviation counts for, beside the measured ones."""
-_FEWEST_FITTED = 5
+FEWEST_FITTED = 5
 """Rows below which lengthscales and noise are what BoTorch expects before any."""
 _EXPECTED_NOISE = 0.02
 """Of a measurement, in standard deviations of the ensemble squared, where too few rows tell it."""
@@ -45,13 +47,15 @@ class PriorGP:
     Attributes:
         prior: The ensemble, as it was trained or aligned with a laboratory.
         inputs: What the process is told of a mixture.
-        process: Of the distance from the ensemble's mean, in `spread` standard deviations of the ensemble.
+        process: Of the distance from the ensemble's mean and offset, in `spread` of its standard deviations.
+        offset: Of all measurements from the ensemble, in the target's unit.
         spread: Root mean square of that distance over the measured rows, drawn towards 1.
     """
 
     prior: Prior
     inputs: GPInputs
     process: GaussianProcess
+    offset: float
     spread: float
 
     @property
@@ -72,7 +76,8 @@ class PriorGP:
     def bind(self, table: MoleculeTable) -> PriorGPPredictor:
         """Return the predictor for mixtures of these molecules; each is embedded once, here."""
         features = self.prior.features.of(table)
-        return PriorGPPredictor(self.prior.bind(table), features, self.inputs, self.process, self.spread)
+        bound = self.prior.bind(table)
+        return PriorGPPredictor(bound, features, self.inputs, self.process, self.offset, self.spread)
 
     def condition_on(self, data: MixtureData) -> PriorGP:
         """Return the posterior after more measurements; nothing is fitted again.
@@ -96,6 +101,7 @@ class PriorGPPredictor:
         features: `u x width`, of the molecules.
         inputs: What the process is told of a mixture.
         process: See `PriorGP`.
+        offset: See `PriorGP`.
         spread: See `PriorGP`.
     """
 
@@ -103,6 +109,7 @@ class PriorGPPredictor:
     features: Tensor
     inputs: GPInputs
     process: GaussianProcess
+    offset: float
     spread: float
 
     @property
@@ -133,7 +140,7 @@ class PriorGPPredictor:
         mean = members.mean(0)
         differ = (members - mean).square().sum(0) / max(len(members) - 1, 1)
         both = self.prior.calibration.apply(differ, variances.mean(0))
-        return mean, self.spread * (both[0] + both[1]).clamp_min(LEAST_VARIANCE).sqrt()
+        return mean + self.offset, self.spread * (both[0] + both[1]).clamp_min(LEAST_VARIANCE).sqrt()
 
     def standardised(self, batch: MixtureBatch, target: Tensor) -> Tensor:
         """Return measurements as the process has them, `n`, float64."""
@@ -187,14 +194,45 @@ def fit_prior_gp(
     )
     inputs = fit_inputs(mixed, columns)
     start = PriorGPPredictor(
-        prior.bind(data.table), prior.features.of(data.table), inputs, _unfitted(inputs), 1.0
+        prior.bind(data.table), prior.features.of(data.table), inputs, _unfitted(inputs), 0.0, 1.0
     )
     with torch.no_grad():
-        x, distance = start.inputs_of(data.batch), start.standardised(data.batch, data.target)
-    spread = float(((distance.square().sum() + _PRIOR_ROWS) / (len(data) + _PRIOR_ROWS)).sqrt())
+        x, (mean, std) = start.inputs_of(data.batch), start.location(data.batch)
+    offset = offset_of(data.target.double() - mean, std)
+    distance = (data.target.double() - mean - offset) / std
+    spread = spread_of(distance)
     y = distance / spread
-    process = fit_process(x, y, seed, "exact") if len(data) >= _FEWEST_FITTED else _expected(x, y)
-    return PriorGP(prior, inputs, process, spread)
+    process = fit_process(x, y, seed, "exact") if len(data) >= FEWEST_FITTED else expected_process(x, y)
+    return PriorGP(prior, inputs, process, offset, spread)
+
+
+def offset_of(difference: Tensor, std: Tensor) -> float:
+    """Return what measurements share of their distance from an ensemble, drawn towards 0 as by one row more.
+
+    Rows of which the ensemble is sure tell most.
+
+    Args:
+        difference: `m`, measured minus the ensemble's mean.
+        std: `m`, the ensemble's standard deviation.
+    """
+    if not len(std):
+        return 0.0
+    weight = 1 / std.square()
+    return float((weight * difference).sum() / (weight.sum() + weight.median()))
+
+
+def spread_of(distance: Tensor) -> float:
+    """Return the root mean square of distances in standard deviations, drawn towards 1 as by four rows."""
+    return float(((distance.square().sum() + _PRIOR_ROWS) / (len(distance) + _PRIOR_ROWS)).sqrt())
+
+
+def expected_process(x: Tensor, y: Tensor) -> GaussianProcess:
+    """Return the posterior of few rows, with the lengthscale that its prior holds likeliest, and no shift."""
+    # The mode of the lognormal prior of Hvarfner et al., ICML 2024: exp(sqrt 2 - 3) sqrt d.
+    d = x.shape[1]
+    lengthscale = torch.full((d,), math.exp(2**0.5 - 3) * d**0.5, dtype=torch.float64)
+    zero, noise = torch.zeros((), dtype=torch.float64), torch.tensor(_EXPECTED_NOISE, dtype=torch.float64)
+    return GaussianProcess.exact(x, y, lengthscale, zero, noise)
 
 
 def _mixed_and_columns(prior: Prior, table: MoleculeTable, batch: MixtureBatch) -> tuple[Tensor, Tensor]:
@@ -207,13 +245,4 @@ def _mixed_and_columns(prior: Prior, table: MoleculeTable, batch: MixtureBatch) 
 def _unfitted(inputs: GPInputs) -> GaussianProcess:
     width = inputs.directions.shape[1] + len(inputs.column_scale)
     nothing = torch.zeros(0, dtype=torch.float64)
-    return _expected(nothing.view(0, width), nothing)
-
-
-def _expected(x: Tensor, y: Tensor) -> GaussianProcess:
-    """Return the process with the lengthscale that its prior holds likeliest, and no shift."""
-    # The mode of the lognormal prior of Hvarfner et al., ICML 2024: exp(sqrt 2 - 3) sqrt d.
-    lengthscale = torch.full((x.shape[1],), 2.718281828459045 ** (2**0.5 - 3) * x.shape[1] ** 0.5).double()
-    return GaussianProcess.exact(
-        x, y, lengthscale, torch.zeros((), dtype=torch.float64), torch.tensor(_EXPECTED_NOISE).double()
-    )
+    return expected_process(nothing.view(0, width), nothing)

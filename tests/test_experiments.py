@@ -103,6 +103,19 @@ def test_all_rows_are_of_one_width_and_say_what_the_model_says() -> None:
     assert len(e.measured_rows(torch.zeros(0, dtype=torch.int64))) == 0
 
 
+def test_amounts_of_any_salt_are_rows_of_the_same_mixture() -> None:
+    space = replace(SPACE, salts={"S": SALTS[0], "T": SALTS[1]})
+    variables = MixtureVariables(space.solvents, space.salts)
+    constraints = Constraints(variables.names, variables.domain((0.5, 1.0), (298.15, 298.15)), ())
+    e = Experiments(space, constraints, small_law_ensemble())
+    batch = space.at(torch.tensor([0, 1, 2, 3, 17, 18, 19])).to(torch.float64)
+    assert len(batch.salts.unique()) == 2
+    rows = e.rows(e.mixtures(variables.rows(batch, space.table)))
+    said = e.surrogate.posterior(rows).mean[:, 0]
+    expected = small_law_ensemble().bind(space.table).predict(batch.to(torch.float32)).mean.double()
+    torch.testing.assert_close(said, expected, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("model", [small_law_ensemble(), small_ensemble()], ids=["diffmix", "molsets"])
 def test_points_of_a_region_are_mixtures_of_its_components(model: MixtureModel) -> None:
     e = _experiments(model=model)

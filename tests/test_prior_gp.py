@@ -16,7 +16,7 @@ from surrogates.errors import InputError
 from surrogates.gaussian_process import matern
 from surrogates.laboratories import default_laboratories
 from surrogates.mixture_data import MixtureData, mixture_rows
-from surrogates.prior_gp import Prior, PriorGP, fit_prior_gp
+from surrogates.prior_gp import Prior, PriorGP, fit_prior_gp, offset_of, spread_of
 from tests.synthetic_laws import small_law_ensemble, vft_data
 from tests.synthetic_mixtures import SALTS, SOLVENTS, small_ensemble, synthetic_data
 
@@ -72,7 +72,7 @@ def test_before_any_measurement_it_says_what_the_ensemble_says(encoder: str) -> 
     gp, prior = _fitted(encoder, 3), _prior(encoder)
     empty = replace(gp.process, centres=gp.process.centres[:0], weights=gp.process.weights[:0])
     empty = replace(empty, reduction=gp.process.reduction[:0, :0])
-    said = replace(gp, process=empty, spread=1.0).bind(SPACE.table).predict(SPACE[0:40])
+    said = replace(gp, process=empty, offset=0.0, spread=1.0).bind(SPACE.table).predict(SPACE[0:40])
     expected = prior.bind(SPACE.table).predict(SPACE[0:40])
     torch.testing.assert_close(said.mean, expected.mean.double(), rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(said.epistemic.sqrt(), expected.std.double(), rtol=1e-4, atol=1e-6)
@@ -116,11 +116,22 @@ def test_a_product_and_its_rows_have_one_prediction() -> None:
     torch.testing.assert_close(product_of.epistemic, rows.epistemic, rtol=1e-4, atol=1e-7)
 
 
-def test_how_far_the_ensemble_is_off_scales_what_is_not_known() -> None:
+def test_what_all_measurements_share_is_an_offset() -> None:
     near = fit_prior_gp(_prior("diffmix"), _data("diffmix", 8, shift=0.0), AROUND, 0)
-    far = fit_prior_gp(_prior("diffmix"), _data("diffmix", 8, shift=5.0), AROUND, 0)
-    assert near.spread == pytest.approx((4 / 12) ** 0.5)
-    assert far.spread > 3 * near.spread
+    far = fit_prior_gp(_prior("diffmix"), _data("diffmix", 8, shift=0.9), AROUND, 0)
+    assert (near.offset, near.spread) == pytest.approx((0.0, (4 / 12) ** 0.5), abs=1e-6)
+    assert far.offset == pytest.approx(0.9 * 8 / 9, rel=0.05)
+    # A laboratory that reads higher does so everywhere, however unsure the ensemble is.
+    above = far.bind(SPACE.table).predict(SPACE[0:60]).mean - near.bind(SPACE.table).predict(SPACE[0:60]).mean
+    assert above.min() > 0.75
+    assert above.max() < 1.0
+
+
+def test_an_offset_by_hand() -> None:
+    difference, std = torch.tensor([1.0, 3.0, 2.0]).double(), torch.tensor([1.0, 2.0, 1.0]).double()
+    assert offset_of(difference, std) == pytest.approx((1 + 0.75 + 2) / (2.25 + 1))
+    assert offset_of(difference[:0], std[:0]) == 0
+    assert spread_of(torch.tensor([2.0, 4.0])) == pytest.approx((24 / 6) ** 0.5)
 
 
 def test_another_target_is_refused() -> None:
