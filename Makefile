@@ -11,6 +11,7 @@ screen: $(READY)
 test: export OMP_NUM_THREADS = 1
 test: $(READY)
 	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --nbmake notebooks
 
 bench: $(READY)
 	for script in tests/benchmarks/bench_*.py; do $(BIN)/python -m tests.benchmarks.$$(basename $$script .py) || exit 1; done
