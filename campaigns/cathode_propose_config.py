@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, model_validator
 
-from activelearn.acquisition import FOR_GOAL, KINDS, Acquisition, Goal, Kind
+from activelearn.acquisition import FOR_GOAL, KINDS, TOP_KAPPA, Acquisition, Goal, Kind
 from activelearn.cathode_pool import FRONT_KINDS, FrontKind
 from campaigns.cathode_config import CathodesConfig
 
@@ -51,4 +51,4 @@ class CathodeProposeConfig(CathodesConfig):
         if len(self.objectives) > 1:
             return next((kind for kind in FRONT_KINDS if kind == self.acquisition), FRONT_FOR_GOAL[self.goal])
         kind = next((kind for kind in KINDS if kind == self.acquisition), FOR_GOAL[self.goal])
-        return Acquisition(kind, self.kappa or 0.0)
+        return Acquisition(kind, TOP_KAPPA if self.acquisition is None else self.kappa or 0.0)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, NonNegativeFloat, PositiveFloat, model_validator
 
-from activelearn.acquisition import FOR_GOAL, Acquisition, Goal, Kind
+from activelearn.acquisition import FOR_GOAL, TOP_KAPPA, Acquisition, Goal, Kind
 from activelearn.propose import How
 from campaigns.cathode_config import are_cathodes
 from campaigns.cathode_propose_config import CathodeProposeConfig
@@ -69,7 +69,8 @@ class ProposeConfig(BaseModel):
 
     def rule(self) -> Acquisition:
         """Return what makes an experiment worth doing."""
-        return Acquisition(self.acquisition or FOR_GOAL[self.goal], self.kappa or 0.0)
+        kappa = TOP_KAPPA if self.acquisition is None else self.kappa or 0.0
+        return Acquisition(self.acquisition or FOR_GOAL[self.goal], kappa)
 
     def way(self) -> How:
         """Return how experiments are found."""

@@ -56,7 +56,7 @@ def test_scores_are_the_closed_forms_of_what_is_not_noise(kind: Kind) -> None:
 
 
 def test_each_goal_and_each_kind_has_words() -> None:
-    assert {**FOR_GOAL} == {"best": "log-nei", "top": "mean"}
+    assert {**FOR_GOAL} == {"best": "log-nei", "top": "ucb"}
     assert set(WORDS) == set(KINDS)
 
 

@@ -24,7 +24,7 @@ def read(tmp_path: Path, text: str) -> AnyProposals:
     ("keys", "one", "several"),
     [
         ("", Acquisition("log-nei"), "log-nehvi"),
-        ("goal: top\n", Acquisition("mean"), "pareto-rank"),
+        ("goal: top\n", Acquisition("ucb"), "pareto-rank"),
     ],
 )
 def test_the_rule_follows_from_the_goal(
@@ -32,7 +32,7 @@ def test_the_rule_follows_from_the_goal(
 ) -> None:
     alone = read(tmp_path, keys + CAPACITY + SPACE)
     assert isinstance(alone, CathodeProposeConfig)
-    assert alone.rule() == Acquisition(one.kind, 0.0)
+    assert alone.rule() == Acquisition(one.kind, 1.0)
     assert (alone.learns, alone.avoid_unknown, alone.seed) == ("nothing", False, 0)
     both = read(tmp_path, keys + CAPACITY + RETENTION + SPACE)
     assert both.rule() == several

@@ -28,12 +28,12 @@ def _config(**keys: Any) -> ProposeConfig:
 @pytest.mark.parametrize(
     ("keys", "rule", "way"),
     [
-        ({}, Acquisition("log-nei", 0.0), "mixed"),
-        ({"goal": "top"}, Acquisition("mean", 0.0), "mixed"),
+        ({}, Acquisition("log-nei", 1.0), "mixed"),
+        ({"goal": "top"}, Acquisition("ucb", 1.0), "mixed"),
         ({"acquisition": "ucb", "kappa": 1.5, "how": "pool"}, Acquisition("ucb", 1.5), "pool"),
         ({"acquisition": "thompson"}, Acquisition("thompson", 0.0), "pool"),
-        ({"space": {**SPACE, "fraction_step": None}}, Acquisition("log-nei", 0.0), "pool"),
-        ({"how": "continuous"}, Acquisition("log-nei", 0.0), "continuous"),
+        ({"space": {**SPACE, "fraction_step": None}}, Acquisition("log-nei", 1.0), "pool"),
+        ({"how": "continuous"}, Acquisition("log-nei", 1.0), "continuous"),
     ],
 )
 def test_what_is_not_said_follows_from_the_goal_and_the_space(
