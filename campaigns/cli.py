@@ -269,7 +269,8 @@ def compare(
     """Compare strategies on one pool, with many seeds: who finds the better mixture sooner."""
     from rich.console import Console
 
-    from campaigns.compare import choose_comparison, compare_to_directory
+    from campaigns.compare import choose_comparison, compare_to_directory, ternary_of
+    from campaigns.compare_plots import save_trajectories
     from campaigns.compare_report import print_summary, summarise, write_comparison
 
     out = out or Path("results") / Path(config).stem
@@ -283,6 +284,9 @@ def compare(
         raise typer.Exit(130) from None
     summary = summarise(rows, job.goal)
     files = write_comparison(rows, summary, job.goal, out)
+    if (ternary := ternary_of(job)) is not None:
+        files.append(out / "trajectories.png")
+        save_trajectories(rows, ternary, files[-1])
     print_summary(summary, Console(width=None if sys.stdout.isatty() else 180, highlight=False))
     typer.echo("Written: " + ", ".join(map(str, files)))
 

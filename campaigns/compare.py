@@ -20,6 +20,7 @@ from activelearn.chemical_constraints import MixtureVariables
 from activelearn.shards import clear_unfinished, written_whole
 from campaigns.arenas import TARGET, Arena, Ensemble, arena_of_replay, arena_of_space, truth_of_space
 from campaigns.compare_config import CompareConfig, StartConfig
+from campaigns.compare_plots import Ternary
 from campaigns.config import load_yaml, resolve_job
 from campaigns.constrained_list import ConstrainedSpace
 from campaigns.constraint_config import ConstraintsConfig
@@ -96,17 +97,30 @@ def contest(config: CompareConfig, data_dir: Path | None = None) -> Contest:
         replay = Replay.of_dataset(config.replay, data_dir)
         arena = arena_of_replay(replay)
         return Contest(config, arena, torch.from_numpy(replay.means), replay, ())
-    assert config.space is not None
-    space = config.space.space()
-    constrained = ConstrainedSpace.of(config.constraints or ConstraintsConfig(), space)
-    model = None if config.model is None else _model(config.model)
-    arena = arena_of_space(space, constrained.mask, constraints_of(constrained), model)
+    arena = _arena_of(config, None if config.model is None else _model(config.model))
     named = () if isinstance(config.starts, int) else tuple(_place(arena, one) for one in config.starts)
     needed = config.rounds * config.batch + (len(named) or int(config.starts))  # type: ignore[arg-type]
     if needed > len(arena):
         wrong = f"{len(arena)} candidates fulfil all; starts and rounds measure {needed}"
         raise InputError(Problem("space", wrong, "Measure fewer, or widen the space."))
     return Contest(config, arena, truth_of_space(arena), None, named)
+
+
+def ternary_of(config: CompareConfig) -> Ternary | None:
+    """Return the pool of a comparison of three solvents; None of others, or where it would be flat.
+
+    Raises:
+        InputError: If the constraints cannot be used.
+    """
+    if config.space is None or len(config.space.solvents) != 3:
+        return None
+    arena = _arena_of(config, None)  # a map needs no model, which takes most of the time
+    assert arena.space is not None
+    variables = MixtureVariables(arena.space.solvents, arena.space.salts)
+    shares = variables.rows(arena.batch, arena.table)[:, :3].numpy()
+    one, two, three = arena.space.solvents
+    ternary = Ternary((one, two, three), shares, (10 ** (truth_of_space(arena) + 3)).numpy())
+    return None if ternary.is_flat else ternary
 
 
 def play(asked: Contest, name: Name, seed: int) -> pd.DataFrame:
@@ -224,6 +238,14 @@ def _open(out: Path, config: CompareConfig, resume: bool) -> None:
     (out / "runs").mkdir(parents=True, exist_ok=True)
     with written_whole(record) as part:
         part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def _arena_of(config: CompareConfig, model: Ensemble | None) -> Arena:
+    """Return the feasible candidates of a comparison's space, in the same order whatever the model."""
+    assert config.space is not None
+    space = config.space.space()
+    constrained = ConstrainedSpace.of(config.constraints or ConstraintsConfig(), space)
+    return arena_of_space(space, constrained.mask, constraints_of(constrained), model)
 
 
 def _hash(config: CompareConfig) -> str | None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -17,6 +16,7 @@ from scipy.stats import bootstrap, wilcoxon
 
 from activelearn.acquisition import Goal
 from activelearn.shards import written_whole
+from campaigns.compare_plots import save_curves
 
 Floats = npt.NDArray[np.float64]
 LEVEL = 0.05
@@ -173,28 +173,6 @@ def write_comparison(rows: pd.DataFrame, summary: Summary, goal: Goal, out: Path
     figure = out / "curves.png"
     save_curves(rows, goal, figure)
     return [*(out / name for name in files), out / "statement.txt", figure]
-
-
-def save_curves(rows: pd.DataFrame, goal: Goal, file: Path) -> None:
-    """Draw the median over seeds of each strategy with its quartiles, over experiments."""
-    what, label = (
-        ("regret", "regret, % of the optimum") if goal == "best" else ("found", "% of the top found")
-    )
-    figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
-    for place, (name, of) in enumerate(rows.groupby("strategy", sort=False)):
-        over = of.groupby("experiments")[what]
-        low, middle, high = (100 * over.quantile(share) for share in (0.25, 0.5, 0.75))
-        colour = f"C{place}"
-        axes.plot(middle.index, middle, color=colour, label=str(name))
-        axes.fill_between(middle.index, low, high, color=colour, alpha=0.12, linewidth=0)
-    axes.set(xlabel="experiments", ylabel=label)
-    if goal == "best":
-        axes.set_yscale("symlog", linthresh=0.1)
-        axes.axhline(1, color="grey", linewidth=0.8, linestyle=":")
-    axes.legend(frameon=False, fontsize=8, ncols=2)
-    with written_whole(file) as part:
-        figure.savefig(part, format="png", dpi=150)
-    plt.close(figure)
 
 
 def print_summary(summary: Summary, console: Console) -> None:

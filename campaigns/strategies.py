@@ -36,6 +36,7 @@ from surrogates.prior_gp import (
 Name = Literal[
     "gradient",
     "gradient-ucb",
+    "gradient-path",
     "bayesian",
     "bayesian-ei",
     "ucb",
@@ -231,30 +232,53 @@ def _acquire(view: View, q: int, kind: Kind) -> list[int]:
 
 def _gradient(view: View, q: int, kappa: float) -> list[int]:
     """Climb the mean from what is best and from the starts; take the candidates nearest to the ends."""
+    values = np.array(view.values)
+    order = np.argsort(-np.where(np.isfinite(values), values, -np.inf), kind="stable")
+    begun = [*dict.fromkeys([*order[:_CLIMBED].tolist(), *range(view.starts)])]
+    ends, worth = _climbed(view, begun, _STEPS, kappa)
+    return _nearest(view, ends, worth, q)
+
+
+def _path(view: View, q: int) -> list[int]:
+    """Take one step more on the path of the mean's gradient from each start, in their order."""
+    rounds = (len(view.measured) - view.starts) // q
+    ends, _ = _climbed(view, [*range(view.starts)], rounds + 1, 0.0)
+    return _nearest(view, ends, -torch.arange(len(ends)), q)
+
+
+def _climbed(view: View, begun: list[int], steps: int, kappa: float) -> tuple[Tensor, Tensor]:
+    """Return where the paths from some of what was measured have led after so many steps, and its worth.
+
+    Args:
+        view: What is known.
+        begun: `s`, which of the measured mixtures.
+        steps: At most so many.
+        kappa: Standard deviations added to the mean that is climbed.
+
+    Returns:
+        Amounts, `s` rows, and what is believed of them, `s`.
+    """
     arena = view.arena
     space, constraints, model = arena.space, arena.constraints, arena.model
     if space is None or constraints is None or model is None:
         raise ValueError("gradients need a space and a model")
-    values = np.array(view.values)
-    order = np.argsort(-np.where(np.isfinite(values), values, -np.inf), kind="stable")
-    places = [*dict.fromkeys([*order[:_CLIMBED].tolist(), *range(view.starts)])]
-    variables = MixtureVariables(space.solvents, space.salts)
-    x = variables.rows(arena.batch[torch.tensor(view.measured)[places]], arena.table)
-    ends, worth = [], []
+    x = _variables(space).rows(arena.batch[torch.tensor(view.measured)[begun]], arena.table)
+    k = len(space.solvents)
+    salts = k + x[:, k:-1].argmax(1)
     believed = _predictor(view, model)
     e = Experiments(space, constraints, model)
-    for salt in sorted({_salt_of(one, len(space.solvents)) for one in x}):
-        some = x[[_salt_of(one, len(space.solvents)) == salt for one in x]]
+    ends, worth = torch.empty_like(x), x.new_empty(len(x))
+    for salt in salts.unique().tolist():
+        some = salts == salt
         region = _region(arena, space, constraints, salt)
         objective = partial(_believed, e, believed, region, kappa=kappa)
-        climbed = ascend(objective, region, some[:, list(region.free)], _STEPS)
-        ends.append(region.amounts(climbed.best))
-        worth.append(climbed.best_value)
-    return _nearest(view, torch.cat(ends), torch.cat(worth), q, variables)
+        climbed = ascend(objective, region, x[some][:, list(region.free)], steps)
+        ends[some], worth[some] = region.amounts(climbed.best), climbed.best_value
+    return ends, worth
 
 
-def _salt_of(x: Tensor, solvents: int) -> int:
-    return solvents + int(x[solvents:-1].argmax())
+def _variables(space: MixtureSpace) -> MixtureVariables:
+    return MixtureVariables(space.solvents, space.salts)
 
 
 def _region(arena: Arena, space: MixtureSpace, constraints: Constraints, salt: int) -> Region:
@@ -288,9 +312,12 @@ def _believed(
     return believed
 
 
-def _nearest(view: View, ends: Tensor, worth: Tensor, q: int, variables: MixtureVariables) -> list[int]:
+def _nearest(view: View, ends: Tensor, worth: Tensor, q: int) -> list[int]:
     """Return the candidates nearest to the ends, the best end first; then what lies around the best."""
     arena = view.arena
+    if arena.space is None:
+        raise ValueError("amounts need a space")
+    variables = _variables(arena.space)
     x = variables.rows(arena.batch, arena.table)
     width = (x.amax(0) - x.amin(0)).clamp_min(1e-9)
     width[: len(variables.solvents)] = 1.0
@@ -309,6 +336,7 @@ def _nearest(view: View, ends: Tensor, worth: Tensor, q: int, variables: Mixture
 _STRATEGIES: Mapping[Name, Strategy] = {
     "gradient": partial(_gradient, kappa=0.0),
     "gradient-ucb": partial(_gradient, kappa=_KAPPA),
+    "gradient-path": _path,
     "bayesian": partial(_acquire, kind="log-nei"),
     "bayesian-ei": partial(_acquire, kind="log-ei"),
     "ucb": partial(_acquire, kind="ucb"),
