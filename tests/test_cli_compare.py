@@ -41,6 +41,8 @@ def test_the_same_whatever_the_workers(
     said = capsys.readouterr().out
     assert "has the lowest mean regret on the median of 2 seeds" in said
     assert "curves.png" in said
+    assert "trajectories.png" in said
+    assert (tmp_path / "1" / "trajectories.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_what_cannot_be_compared_is_refused(

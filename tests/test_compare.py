@@ -12,10 +12,12 @@ import torch
 from rich.console import Console
 
 from campaigns import compare
-from campaigns.compare import choose_comparison, compare_to_directory, contest, play
+from campaigns.compare import choose_comparison, compare_to_directory, contest, play, ternary_of
 from campaigns.config import bundled_job
 from campaigns.strategies import STRATEGIES, Name, needs_gradients
+from surrogates.chemicals import resolve
 from surrogates.errors import InputError
+from surrogates.molecules import Component
 from tests.synthetic_arenas import SPACE, config_of, contest_of
 
 QUIET = Console(quiet=True)
@@ -130,11 +132,26 @@ def test_a_foreign_directory_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-@pytest.mark.parametrize("job", ["compare-carbonates", "compare-basins", "compare-molsets", "compare-pool"])
+@pytest.mark.parametrize(
+    "job", ["compare-carbonates", "compare-basins", "compare-molsets", "compare-pool", "compare-table-s2"]
+)
 def test_bundled_jobs_are_comparisons(job: str) -> None:
     config = choose_comparison(job, seeds=3)
     assert config.seeds == 3
     assert bundled_job(job).exists()
+
+
+def test_table_s2_starts_where_the_paper_did(reference_dir: Path) -> None:
+    config = choose_comparison("compare-table-s2")
+    assert (config.retrain_every, config.batch, len(config.starts)) == (0, 4, 4)  # type: ignore[arg-type]
+    cells = pd.read_csv(reference_dir / "diffmix_table_s2.csv").query("step == 0")
+    mass = np.array([Component.of(resolve(name)).molar_mass for name in ("PC", "DMC", "EC")])
+    weights = cells[["x_PC", "x_DMC", "x_EC"]].to_numpy() * mass
+    weights /= weights.sum(1, keepdims=True)
+    asked = contest(config.model_copy(update={"model": None}))
+    ternary = ternary_of(config)
+    assert ternary is not None
+    np.testing.assert_allclose(ternary.shares[list(asked.named)], weights, atol=0.006)
 
 
 def test_a_replay_plays_its_measurements(data_dir: Path) -> None:

@@ -69,7 +69,30 @@ def test_gradients_end_at_the_best_that_is_believed() -> None:
 def test_gradients_need_a_model() -> None:
     with pytest.raises(ValueError, match="gradients need a space and a model"):
         strategy("gradient")(_view(has_model=False), 1)
-    assert [name for name in STRATEGIES if needs_gradients(name)] == ["gradient", "gradient-ucb"]
+    assert [name for name in STRATEGIES if needs_gradients(name)] == [
+        "gradient",
+        "gradient-ucb",
+        "gradient-path",
+    ]
+
+
+def test_paths_go_on_by_a_step_a_round_from_each_start() -> None:
+    pool = arena()
+    starts = (3, 40, 200)
+    values = tuple(truth_of_space(pool)[list(starts)].tolist())
+    empty = torch.empty(0, dtype=torch.int64)
+    unlearnt = Learnt.of(pool, empty, empty.double(), 0)
+    measured, rounds = list(starts), []
+    for number in range(4):
+        view = View(pool, tuple(measured), values + (0.0,) * (3 * number), 3, unlearnt, 0)
+        rounds.append(strategy("gradient-path")(view, 3))
+        measured += rounds[-1]
+    # Each path by itself is the same path, so that proposals stand in the order of the starts.
+    mean = pool.prior_mean
+    for place, start in enumerate(starts):
+        alone = strategy("gradient-path")(View(pool, (start,), values[:1], 1, unlearnt, 0), 1)
+        assert rounds[0][place] == alone[0]
+        assert mean[start] < mean[rounds[0][place]] < mean[rounds[2][place]]
 
 
 def test_what_failed_is_neither_modelled_nor_asked_for_again() -> None:
