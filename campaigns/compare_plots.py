@@ -84,7 +84,7 @@ def save_trajectories(rows: pd.DataFrame, ternary: Ternary, file: Path) -> None:
     # Placed by hand: Matplotlib would measure all ticks several times over, for seconds.
     right = 1 - 1.3 / wide
     figure.subplots_adjust(0.5 / wide, 0.06, right, 1 - 1.2 / tall, 0.3, 0.4)
-    image = None
+    image: Any = None
     for place, name in enumerate(names, start=1):
         ax = figure.add_subplot(height, width, place, axes_class=TernaryAxes)
         ax.set_title(name, fontsize=10, y=1.15)
