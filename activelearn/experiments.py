@@ -27,12 +27,11 @@ from surrogates.prediction import MemberPredictor, Predictor
 from surrogates.prior_gp import PriorGPPredictor
 from surrogates.student import StudentPredictor
 
-_SAME, _SAME_K = 1e-6, 1e-3
-"""Fractions and mol/kg, and temperatures, that are nearer than this are one; a space's are float32."""
+_SAME, _SAME_K = 7e-4, 0.5
+"""Fractions and mol/kg, and temperatures, that are nearer than this are one: a file says 0.333, 0.333 and
+0.334 for thirds, and 298 K for 298.15."""
 _BESIDE, _BESIDE_MOLALITY, _BESIDE_K = 0.015, 0.04, 1.5
 """Fractions, mol/kg and temperatures that are nearer to what failed than this would fail too."""
-_WARMTH_K = 0.5
-"""By how much a measurement may lie beyond the temperatures of a space and still be one of its candidates."""
 
 
 class MixtureModel(Protocol):
@@ -154,7 +153,7 @@ class Experiments:
         x, is_of_space = self._amounts(self.measured)
         low, high = min(self.space.temperature_K), max(self.space.temperature_K)
         kelvin = x[:, -1].clamp(low, high)
-        near = (kelvin - x[:, -1]).abs() <= _WARMTH_K
+        near = (kelvin - x[:, -1]).abs() <= _SAME_K
         x = torch.cat([x[:, :-1], kelvin[:, None]], dim=1)
         return (is_of_space & near & self.constraints.is_feasible(x)).nonzero()[:, 0]
 
@@ -164,15 +163,17 @@ class Experiments:
         Or nearly those of one that failed.
         """
         failed = [] if self.failed is None else [self.failed]
-        return self._is_near(x, self._others, self.same) | self._is_near(x, failed, self._beside)
+        return _is_near(x, self.known, self.same) | _is_near(x, self._of_space(failed), self._beside)
 
-    def _is_near(self, x: Tensor, others: Sequence[Listed], within: Tensor) -> Tensor:
-        """Return whether amounts, `n x d`, differ by no more than `within`, `d`, from those of a mixture."""
+    @cached_property
+    def known(self) -> Tensor:
+        """Amounts of what was measured or is pending and has components of the space alone, `m x d`."""
+        return self._of_space(self._others)
+
+    def _of_space(self, others: Sequence[Listed]) -> Tensor:
         found = [self._amounts(one) for one in others]
-        known = torch.cat([x.new_zeros(0, x.shape[1]), *(amounts[inside] for amounts, inside in found)])
-        if not len(known):
-            return torch.zeros(len(x), dtype=torch.bool)
-        return torch.cdist(x / within, known / within, p=torch.inf).amin(1) <= 1
+        nothing = torch.zeros(0, len(self.variables.names), dtype=torch.float64)
+        return torch.cat([nothing, *(amounts[inside] for amounts, inside in found)])
 
     @property
     def same(self) -> Tensor:
@@ -230,7 +231,7 @@ class Experiments:
     def _mixtures(self, x: Tensor, solvents: Sequence[int], salts: Sequence[int]) -> MixtureBatch:
         k, n = len(self.space.solvents), len(x)
         rows = lookup(self._components, self.table)
-        chosen, salt = torch.tensor(solvents), torch.tensor(salts)
+        chosen, salt = (torch.tensor(one, dtype=torch.int64) for one in (solvents, salts))  # maybe no salt
         return MixtureBatch(
             rows[chosen].expand(n, -1),
             x[:, chosen],
@@ -238,6 +239,13 @@ class Experiments:
             x[:, k + salt],
             x[:, -1],
         )
+
+
+def _is_near(x: Tensor, known: Tensor, within: Tensor) -> Tensor:
+    """Return whether amounts, `n x d`, are within `within`, `d`, of some of `known`, `m x d`."""
+    if not len(known):
+        return torch.zeros(len(x), dtype=torch.bool)
+    return torch.cdist(x / within, known / within, p=torch.inf).amin(1) <= 1
 
 
 def botorch_model(predictor: Predictor, salts: int) -> BoTorchModel:

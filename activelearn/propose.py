@@ -137,12 +137,15 @@ def _shortlist(asked: Asked, q: int, best: float, engine: Engine) -> Tensor:
     taken += 0 if e.failed is None else _BESIDE_FAILED * len(e.failed.batch)
     score = asked.acquisition.score(best)
     score = partial(_known_first, score=score) if asked.avoid_unknown else score
-    screen = Screen(e.space, e.model.bind(e.space.table), score, max(SHORTLIST, q) + taken, mask=asked.mask)
+    # Without salt, the candidates of all salts are one mixture.
+    listed = (max(SHORTLIST, q) + taken) * (len(e.space.salts) if 0 in e.space.molality_mol_kg else 1)
+    screen = Screen(e.space, e.model.bind(e.space.table), score, listed, mask=asked.mask)
     *_, standing = run(screen, engine)
     top = standing.top[standing.top["in_domain"]] if asked.avoid_unknown else standing.top
     candidates = torch.from_numpy(top["candidate"].astype(np.int64))
     amounts = e.variables.rows(e.space.at(candidates).to(torch.float64), e.space.table)
-    candidates = candidates[~e.is_taken(amounts)][: max(SHORTLIST, q)]
+    first = np.sort(np.unique(amounts.numpy(), axis=0, return_index=True)[1])
+    candidates = candidates[first][~e.is_taken(amounts[first])][: max(SHORTLIST, q)]
     if len(candidates) < q:
         left = f"{len(candidates)} candidate{'s are' * (len(candidates) != 1) or ' is'} left"
         why = ", in the model's domain" if asked.avoid_unknown else ""
@@ -163,7 +166,9 @@ def _best(asked: Asked, base: Tensor) -> float:
         return float(e.measured.values[base].max())
     generator = torch.Generator().manual_seed(asked.seed)
     drawn = torch.randint(len(e.space), (SHORTLIST,), generator=generator)
-    return float(e.predictor.predict(e.space.at(drawn)).mean.max())
+    batch = e.space.at(drawn)
+    may = e.constraints.is_feasible(e.variables.rows(batch, e.space.table))
+    return float(e.predictor.predict(batch).mean[may if may.any() else ~may].max())
 
 
 def _highest(e: Experiments, base: Tensor) -> Tensor:
@@ -211,8 +216,7 @@ def _continuous(asked: Asked, q: int) -> Proposals:
         wrong = f"{len(e.space.salts)} salts; how: continuous takes the amounts of one"
         raise InputError(Problem("space", wrong, "Give one salt, or how: mixed."))
     region = region_of_all(asked)
-    x = torch.zeros(0, len(e.variables.names), dtype=torch.float64)
-    values: list[float] = []
+    x, values = torch.zeros(0, len(e.variables.names), dtype=torch.float64), []
     for place in range(q):
         z, value = best_in_region(worth_in(asked, region, x), region, asked.seed + place)
         for point, its_value in zip(_without_traces(z), value, strict=True):
@@ -224,8 +228,8 @@ def _continuous(asked: Asked, q: int) -> Proposals:
             known = " that the model knows" if asked.avoid_unknown else ""
             wrong = f"no amounts{known} are left after {place} proposals; {q} were asked for"
             raise InputError(Problem("space", wrong, "Ask for fewer, or loosen a constraint."))
-    nowhere = torch.full((q,), -1)
-    return Proposals(x, nowhere, torch.tensor(values, dtype=torch.float64), _said(asked, x))
+    value_of = torch.tensor(values, dtype=torch.float64)
+    return Proposals(x, torch.full((q,), -1), value_of, _said(asked, x))
 
 
 def best_in_region(worth: Callable[[Tensor], Tensor], region: Region, seed: int) -> tuple[Tensor, Tensor]:
@@ -306,13 +310,8 @@ def worth_in(asked: Asked, region: Region, before: Tensor) -> Callable[[Tensor],
     acquisition = asked.acquisition
     if not len(base) and acquisition.kind == "log-nei":
         acquisition = replace(acquisition, kind="log-ei")
-    function = acquisition.function(
-        e.surrogate,
-        best,
-        e.measured_rows(base),
-        pending if len(pending) else None,
-        asked.seed,
-    )
+    waiting = pending if len(pending) else None
+    function = acquisition.function(e.surrogate, best, e.measured_rows(base), waiting, asked.seed)
 
     def worth(z: Tensor) -> Tensor:
         value: Tensor = function(e.of_region(region, z).unsqueeze(-2))
@@ -321,11 +320,12 @@ def worth_in(asked: Asked, region: Region, before: Tensor) -> Callable[[Tensor],
     return worth
 
 
-def _region_of(asked: Asked, x: Tensor) -> Region | None:
+def _region_of(asked: Asked, x: Tensor, may_vanish: bool = False) -> Region | None:
     """Return where the amounts of a mixture's components may go, None where nothing can vary.
 
     Of what a space lists several, as temperatures, the amount runs from the lowest to the highest; of a
-    mixture whose fractions are multiples of a step, each component that is present keeps a step at least.
+    mixture whose fractions are multiples of a step, each component that is present keeps a step at least,
+    unless it `may_vanish`.
     """
     e, space = asked.experiments, asked.experiments.space
     k, s = len(space.solvents), len(space.salts)
@@ -341,7 +341,7 @@ def _region_of(asked: Asked, x: Tensor) -> Region | None:
     if not free:
         return None
     constraints = e.constraints
-    if space.fraction_step is not None and len(solvents) < k:
+    if space.fraction_step is not None and not may_vanish:
         least = LeastIfPresent(
             f"at least {space.fraction_step:g}, if any", tuple(range(k)), space.fraction_step
         )
@@ -358,7 +358,8 @@ def region_of_all(asked: Asked) -> Region:
     space = asked.experiments.space
     k = len(space.solvents)
     last = [max(space.molality_mol_kg), space.temperature_K[0]]
-    region = _region_of(asked, torch.tensor([1 / k] * k + last, dtype=torch.float64))
+    whole = torch.tensor([1 / k] * k + last, dtype=torch.float64)
+    region = _region_of(asked, whole, may_vanish=True)
     if region is None:
         raise InputError(Problem("space", "nothing in it can vary", "Give several solvents, or how: pool."))
     return region
@@ -375,6 +376,7 @@ def _may_stand(asked: Asked, region: Region, z: Tensor, others: Tensor) -> bool:
     x = region.amounts(z)
     if not bool(region.is_feasible(z[None])[0]) or bool(e.is_taken(x[None])[0]):
         return False
+    others = torch.cat([others, e.known])  # what is known too: gradients lead there again
     apart = (others - x).abs()[:, list(region.free)] / region.scale
     elsewhere = (others - x).abs() > e.same
     elsewhere[:, list(region.free)] = False

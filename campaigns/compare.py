@@ -96,13 +96,11 @@ def contest(config: CompareConfig, data_dir: Path | None = None) -> Contest:
     if config.replay is not None:
         replay = Replay.of_dataset(config.replay, data_dir)
         arena = arena_of_replay(replay)
+        _check_enough(config, len(arena), int(config.starts))  # type: ignore[arg-type]
         return Contest(config, arena, torch.from_numpy(replay.means), replay, ())
     arena = _arena_of(config, None if config.model is None else _model(config.model))
     named = () if isinstance(config.starts, int) else tuple(_place(arena, one) for one in config.starts)
-    needed = config.rounds * config.batch + (len(named) or int(config.starts))  # type: ignore[arg-type]
-    if needed > len(arena):
-        wrong = f"{len(arena)} candidates fulfil all; starts and rounds measure {needed}"
-        raise InputError(Problem("space", wrong, "Measure fewer, or widen the space."))
+    _check_enough(config, len(arena), len(named) or int(config.starts))  # type: ignore[arg-type]
     return Contest(config, arena, truth_of_space(arena), None, named)
 
 
@@ -123,12 +121,22 @@ def ternary_of(config: CompareConfig) -> Ternary | None:
     return None if ternary.is_flat else ternary
 
 
+def _check_enough(config: CompareConfig, candidates: int, starts: int) -> None:
+    needed = config.rounds * config.batch + starts
+    if needed > candidates:
+        where, what = ("space", "fulfil all") if config.replay is None else ("replay", "were measured")
+        wrong = f"{candidates} candidates {what}; starts and rounds measure {needed}"
+        mend = "Measure fewer, or widen the space." if config.replay is None else "Measure fewer."
+        raise InputError(Problem(where, wrong, mend))
+
+
 def play(asked: Contest, name: Name, seed: int) -> pd.DataFrame:
     """Return a campaign of one strategy: a row for the starts, then one for each round.
 
     `strategy`, `seed`, `round`, `experiments` so far, `best` true conductivity measured so far [mS/cm],
-    `regret` (what is missing to the optimum, as a share of it), `found` (share of the best candidates),
-    `infeasible` proposals of the round, `seconds` a proposal took, `places` measured in it.
+    `regret` (what is missing to the optimum, as a share of it), `found` (share of the best candidates), both
+    of experiments that did not fail; `infeasible` proposals of the round, `seconds` a proposal took, `places`
+    measured in it.
     """
     torch.set_num_threads(1)
     config, arena = asked.config, asked.arena
@@ -138,7 +146,7 @@ def play(asked: Contest, name: Name, seed: int) -> pd.DataFrame:
     measured = list(asked.named) or _drawn(len(arena), int(config.starts), seed)  # type: ignore[arg-type]
     starts = len(measured)
     values = _measure(oracle, arena, measured)
-    rows = [_row(asked, name, seed, 0, measured, measured, 0.0)]
+    rows = [_row(asked, name, seed, 0, measured, values, measured, 0.0)]
     learnt = None
     for number in range(1, config.rounds + 1):
         started = perf_counter()
@@ -149,7 +157,7 @@ def play(asked: Contest, name: Name, seed: int) -> pd.DataFrame:
         seconds = (perf_counter() - started) / config.batch
         measured += chosen
         values += _measure(oracle, arena, chosen)
-        rows.append(_row(asked, name, seed, number, measured, chosen, seconds))
+        rows.append(_row(asked, name, seed, number, measured, values, chosen, seconds))
     return pd.DataFrame(rows)
 
 
@@ -312,10 +320,18 @@ def _learnt(
 
 
 def _row(
-    asked: Contest, name: Name, seed: int, number: int, measured: list[int], new: list[int], seconds: float
+    asked: Contest,
+    name: Name,
+    seed: int,
+    number: int,
+    measured: list[int],
+    values: list[float],
+    new: list[int],
+    seconds: float,
 ) -> dict[str, object]:
     worth, top = asked.worth, asked.top
-    best = float(worth[measured].max())
+    worked = [place for place, value in zip(measured, values, strict=True) if np.isfinite(value)]
+    best = float(worth[worked].max()) if worked else 0.0
     return {
         "strategy": name,
         "seed": seed,
@@ -323,11 +339,8 @@ def _row(
         "experiments": len(measured),
         "best": best,
         "regret": 1 - best / float(worth.max()),
-        "found": float(top[measured].sum() / top.sum()),
-        "start": float(worth[measured[: len(measured) - len(new)] or measured].max())
-        if number == 0
-        else np.nan,
-        "infeasible": 0,
+        "found": float(top[worked].sum() / top.sum()),
+        "infeasible": _infeasible(asked.arena, new),
         "seconds": seconds,
         "places": " ".join(map(str, new)),
     }

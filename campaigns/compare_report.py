@@ -12,7 +12,7 @@ import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
-from scipy.stats import bootstrap, wilcoxon
+from scipy.stats import bootstrap, rankdata, wilcoxon
 
 from activelearn.acquisition import Goal
 from activelearn.shards import written_whole
@@ -117,7 +117,9 @@ def _pairs(by_strategy: pd.DataFrame, sign: float) -> pd.DataFrame:
         difference = sign * (by_strategy[one] - by_strategy[other]).to_numpy(float)
         p = 1.0 if not difference.any() else float(wilcoxon(difference).pvalue)
         middle = float(np.median(difference))
-        better, worse = (one, other) if middle <= 0 else (other, one)
+        # As the test has it: of many ties the median is 0, whichever won the others.
+        ahead = float(np.sign(difference) @ rankdata(np.abs(difference)))
+        better, worse = (one, other) if ahead <= 0 else (other, one)
         found.append({"better": better, "worse": worse, "difference": abs(middle), "p": p})
     pairs = pd.DataFrame(found, columns=["better", "worse", "difference", "p"])
     order = pairs["p"].sort_values(kind="stable").index

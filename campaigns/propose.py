@@ -79,8 +79,9 @@ def propose_to_file(
         q: How many to choose.
         out: `.csv` or `.parquet`, new, written whole.
         engine: Opened for a pool.
-        columns: The files' header for each of our column names that they call otherwise.
-        units: The files' unit for each of our column names that is in another.
+        columns: The files' header for each of our column names that they call otherwise; not of pending ones
+            that were proposed here.
+        units: The files' unit for each of our column names that is in another; likewise.
         console: Where it is told what was read.
 
     Raises:
@@ -201,7 +202,10 @@ def _measured(
 def _pending(
     model: AnyMixtureModel, file: Path, columns: Mapping[str, str], units: Mapping[str, str]
 ) -> Listed:
-    found = candidate_mixtures(read_text(file), columns, units)
+    text = read_text(file)
+    if {"proposal", "acquisition_value"} <= {*text.cells.columns}:  # written here: in our words and units
+        columns, units = {}, {}
+    found = candidate_mixtures(text, columns, units)
     check_salts(model, found.batch, found.rows, file.name)
     return Listed(found.table, found.batch.to(torch.float64), torch.zeros(0, dtype=torch.float64))
 

@@ -97,9 +97,14 @@ class View:
         return self.learnt
 
     @property
+    def worked(self) -> list[int]:
+        """Places of what was measured and did not fail."""
+        return [place for place, value in zip(self.measured, self.values, strict=True) if np.isfinite(value)]
+
+    @property
     def best(self) -> float:
-        """The highest value that was measured."""
-        return float(np.nanmax(self.values))
+        """The highest value that was measured; where all failed, the highest that was expected before."""
+        return float(np.nanmax(self.values)) if self.worked else float(self.arena.prior_mean.max())
 
 
 @dataclass(frozen=True)
@@ -198,9 +203,10 @@ def _maximin(view: View, q: int) -> list[int]:
 def _trees(view: View, q: int, kappa: float) -> list[int]:
     """Take what extremely randomised trees hold highest, with `kappa` standard deviations between them."""
     inputs, values = view.arena.descriptors, np.array(view.values)
-    worked = np.isfinite(values)
+    if not view.worked:  # there is nothing to learn from
+        return _random(view, q)
     trees = ExtraTreesRegressor(_TREES, max_features=1.0, random_state=view.seed)
-    trees.fit(inputs[np.array(view.measured)[worked]], values[worked])
+    trees.fit(inputs[view.worked], values[np.isfinite(values)])
     mean, variance = map(torch.from_numpy, mean_and_variance(trees, inputs))
     return _highest(mean + kappa * variance.sqrt(), view.free, q)
 
@@ -219,8 +225,10 @@ def _acquire(view: View, q: int, kind: Kind) -> list[int]:
         return _highest(mean, free, q)
     # Of what is best alone, improvements and draws agree with the upper bound.
     short = torch.tensor(_highest(mean + _BOLD * std, free, min(max(SHORTLIST, q), int(free.sum()))))
-    measured = torch.tensor(view.measured)
-    base = measured[mean[measured].argsort(descending=True)[:_BASELINE]]
+    worked = torch.tensor(view.worked, dtype=torch.int64)
+    if not len(worked) and kind == "log-nei":
+        kind = "log-ei"
+    base = worked[mean[worked].argsort(descending=True)[:_BASELINE]]
     both = view.process.joint(view.arena, torch.cat([short, base]))
     noise = (
         float(view.process.process.noise) * (view.process.spread * float(view.arena.prior_std.mean())) ** 2

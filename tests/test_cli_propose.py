@@ -181,3 +181,16 @@ def test_the_directory_of_the_proposals_is_made(
     code, said = _propose(job, "-q", "1")
     assert code == 0, said
     assert len(pd.read_csv(tmp_path / "results" / "mine-next.csv")) == 1
+
+
+def test_pending_proposals_are_in_our_units_whatever_the_measurements_are_in(job: Path) -> None:
+    job.write_text(job.read_text() + "how: pool\ngoal: top\nlearns: nothing\n")
+    data, first, second = (job.with_name(f"{name}.csv") for name in ("measured", "first", "second"))
+    data.write_text(MEASURED.replace("temperature_K", "T").replace("298.15", "25"))
+    given = ["--data", str(data), "--column", "temperature_K=T", "--unit", "temperature_K=degC", "-q", "4"]
+    assert _propose(job, *given, "-o", str(first))[0] == 0
+    code, said = _propose(job, *given, "--pending", str(first), "-o", str(second))
+    assert code == 0, said
+    words = ["solvent_1", "solvent_2", "weight_fraction_1", "salt", "molality_mol_kg"]
+    proposed = [set(map(tuple, pd.read_csv(file)[words].to_numpy().tolist())) for file in (first, second)]
+    assert not proposed[0] & proposed[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from activelearn.chemical_constraints import MixtureVariables, at_most
 from campaigns import compare
 from campaigns.compare import choose_comparison, compare_to_directory, contest, play, ternary_of
 from campaigns.config import bundled_job
@@ -168,3 +170,23 @@ def test_a_replay_plays_its_measurements(data_dir: Path) -> None:
 def test_spaces_too_large_to_hold() -> None:
     with pytest.raises(ValueError, match="200,000 are held at most"):
         config_of(space={**SPACE, "fraction_step": 0.002})
+
+
+def test_what_failed_has_not_been_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare, "_measure", lambda oracle, arena, places: [np.nan] * len(places))
+    rows = play(contest_of(has_model=False), "trees", 0)
+    assert rows["best"].tolist() == [0.0] * 4
+    assert rows["regret"].tolist() == [1.0] * 4
+    assert rows["found"].tolist() == [0.0] * 4
+
+
+def test_infeasible_proposals_are_counted() -> None:
+    asked = contest_of(has_model=False)
+    variables = MixtureVariables(asked.arena.space.solvents, asked.arena.space.salts)  # type: ignore[union-attr]
+    narrow = at_most("no EC", variables, {"EC": 1.0}, 0.0)
+    held = replace(asked.arena.constraints, asked=(narrow,))  # type: ignore[type-var]
+    rows = play(replace(asked, arena=replace(asked.arena, constraints=held)), "random", 0)
+    x = variables.rows(asked.arena.batch, asked.arena.table)
+    counts = [int((x[[int(p) for p in cell.split()], 0] > 1e-5).sum()) for cell in rows["places"]]
+    assert rows["infeasible"].tolist() == counts
+    assert sum(counts) > 0

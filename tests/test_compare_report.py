@@ -117,3 +117,13 @@ def test_files_hold_what_was_found(goal: str, tmp_path: Path) -> None:
     said = StringIO()
     print_summary(summary, Console(width=200, file=said))
     assert "gradient has" in said.getvalue()
+
+
+def test_of_many_ties_the_better_is_who_won_the_others() -> None:
+    lost = [0.2] * 11 + [0.3 + place / 100 for place in range(9)]
+    for ends in ({"a": [0.2] * 20, "b": lost}, {"b": lost, "a": [0.2] * 20}):
+        pairs = summarise(_rows(ends), "best").pairs
+        assert pairs["p_holm"].iloc[0] < 0.05
+        assert (pairs["better"].iloc[0], pairs["worse"].iloc[0]) == ("a", "b")
+    renamed = summarise(_rows({"z": [0.2] * 20, "b": lost}), "best").pairs
+    assert renamed["better"].iloc[0] == "z"

@@ -151,3 +151,27 @@ def test_two_lists_are_one() -> None:
         small_law_ensemble().bind(o.table).predict(o.batch.to(torch.float32)).mean for o in (MEASURED, other)
     ]
     torch.testing.assert_close(said, torch.cat(alone))
+
+
+def test_what_was_measured_is_known_by_its_rounded_amounts() -> None:
+    space = replace(SPACE, fraction_step=None, solvents_per_mixture=(3,))
+    thirds = space.at(torch.arange(2)).to(torch.float64)  # 0.5 and 1 mol/kg
+    x = VARIABLES.rows(thirds, space.table)
+    for amounts, kelvin in (([0.333, 0.333, 0.334], 298.15), ([1 / 3] * 3, 298.0)):
+        listed = _listed([([0, 1, 2], amounts, 0, 1.0, kelvin)])
+        assert replace(_experiments(listed), space=space).is_taken(x).tolist() == [False, True]
+    other = _listed(
+        [([0, 1, 2], [0.34, 0.33, 0.33], 0, 1.0, 298.15), ([0, 1, 2], [1 / 3] * 3, 0, 1.0, 297.0)]
+    )
+    assert not replace(_experiments(other), space=space).is_taken(x).any()
+
+
+def test_points_of_a_region_without_salt_are_mixtures() -> None:
+    variables = MixtureVariables(SPACE.solvents, SPACE.salts)
+    domain = variables.domain((0.0, 0.0), (298.15, 298.15))
+    e = replace(_experiments(None), constraints=Constraints(variables.names, domain, ()))
+    region = Region.of(e.constraints, [0, 2], {4: 298.15})
+    z = torch.tensor([[0.25, 0.75]], dtype=torch.float64)
+    said = e.surrogate.posterior(e.of_region(region, z).unsqueeze(1)).mean.flatten()
+    expected = e.predictor.predict(e.mixtures(region.amounts(z))).mean.double()
+    torch.testing.assert_close(said, expected, rtol=1e-4, atol=1e-5)

@@ -16,7 +16,7 @@ from activelearn.chemical_constraints import MixtureVariables, at_least, at_most
 from activelearn.constraints import Constraint, Constraints
 from activelearn.experiments import Experiments, Listed, MixtureModel
 from activelearn.mixture_masks import MixtureMask
-from activelearn.propose import Asked, How, Proposals, best_in_region, propose, region_of_all, worth_in
+from activelearn.propose import Asked, How, Proposals, _best, best_in_region, propose, region_of_all, worth_in
 from activelearn.spaces import MixtureSpace
 from surrogates.errors import InputError
 from surrogates.mixture_data import MixtureData, mixture_rows
@@ -234,3 +234,46 @@ def test_threads_are_as_before() -> None:
     threads = torch.get_num_threads()
     propose(_asked("mean"), 1, "pool")
     assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("how", ["pool", "mixed"])
+def test_without_salt_the_candidates_of_all_salts_are_one(how: How) -> None:
+    space = replace(SPACE, molality_mol_kg=(0.0,), fraction_step=0.5, solvents_per_mixture=(2,))
+    variables = MixtureVariables(space.solvents, space.salts)
+    held = Constraints(variables.names, variables.domain((0.0, 0.0), (298.15, 298.15)), ())
+    asked = Asked(Experiments(space, held, small_law_ensemble()), Acquisition("mean"), None)
+    assert len(space) == 20
+    _check(asked, propose(asked, 10, how), 10)
+    with pytest.raises(InputError, match="10 candidates are left"):
+        propose(asked, 11, how)
+
+
+@pytest.mark.parametrize("how", ["mixed", "continuous"])
+def test_gradients_do_not_lead_to_what_is_pending_again(how: How) -> None:
+    asked = _asked("mean", ONE_SALT, learns=False, measured=0)
+    first = propose(asked, 1, how)
+    e = asked.experiments
+    waiting = Listed(e.table, e.mixtures(first.x), torch.zeros(0, dtype=torch.float64))
+    again = propose(replace(asked, experiments=replace(e, pending=waiting)), 1, how)
+    assert (again.x - first.x).abs().max() > 9e-4
+
+
+def test_a_mixture_of_all_solvents_keeps_them() -> None:
+    asked = _asked("mean", ONE_SALT, constraints=(), learns=False, measured=0)
+    found = propose(asked, 4, "mixed")
+    assert (found.x[:, :3] > 0.2 - 1e-6).all()
+
+
+def test_before_the_first_measurement_what_is_not_allowed_is_not_the_best() -> None:
+    variables = MixtureVariables(SPACE.solvents, SPACE.salts)
+    every = SPACE[0 : len(SPACE)].expand().to(torch.float64)
+    mean, x = small_law_ensemble().bind(SPACE.table).predict(every).mean, variables.rows(every, SPACE.table)
+    most = int(x[mean.argmax(), :5].argmax())
+    without = at_most("without the best", variables, {"ABCDE"[most]: 1.0}, 0.0)
+    allowed = float(mean[x[:, most] == 0].max())
+    assert mean.max() > allowed + 1e-4
+    # With nothing measured, what is believed of the candidates that are drawn stands for the best.
+    found = propose(_asked("log-ei", constraints=(without,), measured=0, learns=False), 1, "pool")
+    asked = _asked("log-ei", constraints=(without,), measured=0, learns=False)
+    assert _best(asked, asked.experiments.baseline) <= allowed + 1e-5
+    assert found.x[0, most] == 0

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from activelearn.acquisition import Acquisition
+from activelearn.pool import Batch, JointPosterior, choose
+from campaigns import strategies
 from campaigns.arenas import truth_of_space
 from campaigns.strategies import STRATEGIES, Learnt, Name, View, learns, needs_gradients, strategy
 from surrogates.gaussian_process import matern
@@ -138,3 +143,26 @@ def test_between_fits_lengthscales_stay() -> None:
     later = Learnt.of(pool, torch.arange(12), truth[:12], 0, first)
     assert torch.equal(later.process.lengthscale, first.process.lengthscale)
     assert len(later.process) == 12
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_where_all_failed_there_is_a_next_all_the_same(name: Name) -> None:
+    pool = arena(has_model=True)
+    nothing = Learnt.of(pool, torch.zeros(0, dtype=torch.int64), torch.zeros(0).double(), 0)
+    view = View(pool, (3, 5), (np.nan, np.nan), 2, nothing, 0)
+    chosen = strategy(name)(view, 2)
+    assert len({*chosen} - {3, 5}) == 2
+
+
+def test_what_failed_is_not_the_best_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    view, asked = _view(9), []
+
+    def seen(rule: Acquisition, posterior: JointPosterior, best: float, q: int, seed: int) -> Batch:
+        asked.append(posterior)
+        return choose(rule, posterior, best, q, seed)
+
+    monkeypatch.setattr(strategies, "choose", seen)
+    failed = replace(view, values=(*view.values[:-2], np.nan, np.nan))
+    for one in (view, failed):
+        strategy("bayesian")(one, 1)
+    assert [len(one.mean) - one.candidates for one in asked] == [9, 7]
