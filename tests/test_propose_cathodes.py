@@ -86,7 +86,7 @@ def test_proposals_for_two_objectives_in_people_s_words(tmp_path: Path) -> None:
 
 
 def test_one_objective_before_the_first_measurement(tmp_path: Path) -> None:
-    job = _write(tmp_path, CAPACITY, "goal: top\n")
+    job = _write(tmp_path, CAPACITY, "goal: top\nacquisition: mean\n")
     out = tmp_path / "next.csv"
     code, said = _propose(job, "-q", "3", "-o", str(out))
     assert code == 0, said
