@@ -2,8 +2,8 @@
 
     python tests/benchmarks/bench_public_tools.py [SEEDS [KEPT.csv]]
 
-Not as a module: BoFire installs a package `tests` of its own, which would hide this one. Campaigns that stand in
-KEPT.csv are not run again; those that are run are added to it.
+Not as a module: BoFire installs a package `tests` of its own, which would hide this one. Campaigns that stand
+in KEPT.csv are not run again; those that are run are added to it.
 The comparison is the bundled job compare-carbonates, 5 seeds by default. Tools that are not installed are
 skipped. Each runs with its own defaults, maximises what ours do, and proposes one mixture after each
 measurement. BayBE is given the pool; Ax and BoFire, which are given no pool, choose any amounts within its
