@@ -234,13 +234,14 @@ def _climbed(view: View, begun: list[int], steps: int, kappa: float) -> tuple[Te
         raise ValueError("gradients need a space and a model")
     x = _variables(space).rows(arena.batch[torch.tensor(view.measured)[begun]], arena.table)
     k = len(space.solvents)
-    salts = k + x[:, k:-1].argmax(1)
+    T = torch.tensor(space.temperature_K, dtype=torch.float64)
+    kept = torch.stack([k + x[:, k:-1].argmax(1), (x[:, -1:] - T).abs().argmin(1)], dim=1)
     believed = _predictor(view, model)
     e = Experiments(space, constraints, model)
     ends, worth = torch.empty_like(x), x.new_empty(len(x))
-    for salt in salts.unique().tolist():
-        some = salts == salt
-        region = _region(arena, space, constraints, salt)
+    for salt, temperature in kept.unique(dim=0).tolist():
+        some = (kept == kept.new_tensor([salt, temperature])).all(1)
+        region = _region(space, constraints, salt, space.temperature_K[temperature])
         objective = partial(_believed, e, believed, region, kappa=kappa)
         climbed = ascend(objective, region, x[some][:, list(region.free)], steps)
         ends[some], worth[some] = region.amounts(climbed.best), climbed.best_value
@@ -251,10 +252,10 @@ def _variables(space: MixtureSpace) -> MixtureVariables:
     return MixtureVariables(space.solvents, space.salts)
 
 
-def _region(arena: Arena, space: MixtureSpace, constraints: Constraints, salt: int) -> Region:
-    """Return where the amounts of all solvents and of one salt may go."""
+def _region(space: MixtureSpace, constraints: Constraints, salt: int, temperature_K: float) -> Region:
+    """Return where the amounts of all solvents and of one salt may go at a temperature."""
     k, last = len(space.solvents), len(constraints.variables) - 1
-    fixed = {last: space.temperature_K[0]}
+    fixed = {last: temperature_K}
     if len(space.molality_mol_kg) > 1:
         return Region.of(constraints, [*range(k), salt], fixed)
     return Region.of(constraints, [*range(k)], {**fixed, salt: space.molality_mol_kg[0]})

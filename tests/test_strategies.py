@@ -82,6 +82,18 @@ def test_gradients_end_at_the_best_that_is_believed() -> None:
     assert float(mean[first]) >= best - 0.05 * float(mean.max() - mean.min())
 
 
+def test_gradients_stay_at_the_temperature_they_begin_at() -> None:
+    pool = arena(temperatures=(298.15, 318.15))
+    T = pool.batch.temperature_K
+    truth = truth_of_space(pool)
+    for temperature in (298.15, 318.15):
+        start = int((T - temperature).abs().argmin())
+        places = torch.tensor([start])
+        view = View(pool, (start,), (float(truth[start]),), 1, Learnt.of(pool, places, truth[places], 0), 0)
+        ended = strategy("gradient-path")(view, 1)
+        assert T[ended].tolist() == pytest.approx([temperature], abs=0.01)
+
+
 def test_gradients_need_a_model() -> None:
     with pytest.raises(ValueError, match="gradients need a space and a model"):
         strategy("gradient")(_view(has_model=False), 1)
