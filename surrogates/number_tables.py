@@ -48,8 +48,8 @@ class NumberTable:
     def whole(self) -> float | None:
         """What the columns sum to if they are shares of one whole, None if they are not.
 
-        They are if none is negative and their sums agree to 1 % in all rows: loads of a plate (1), contents of
-        a blend in percent (100). Elements, which always are, are left out.
+        They are if none is negative and their sums agree to 1 % in all rows: loads of a plate (1), contents
+        of a blend in percent (100). Elements, which always are, are left out.
         """
         columns = self.inputs[:, : len(self.names) - self.elements]
         sums = columns.sum(1)
@@ -58,21 +58,20 @@ class NumberTable:
         return float(sums.mean()) if np.ptp(sums) <= _WHOLE * sums.mean() else None
 
     def same(self) -> npt.NDArray[np.int64]:
-        """Return the number of the candidate that each row measures, `n`, from 0 in their order of appearance.
+        """Return the number of the candidate that each row measures, `n`, from 0 as they appear.
 
         Rows whose inputs agree to nine digits measure one candidate.
         """
-        return candidate_numbers(self.inputs)[0]
+        return candidate_numbers(self.inputs)
 
 
-def candidate_numbers(inputs: Floats) -> tuple[npt.NDArray[np.int64], pd.DataFrame]:
-    """Return which rows are one candidate, `n`, and the inputs as they are compared, `n x d`."""
+def candidate_numbers(inputs: Floats) -> npt.NDArray[np.int64]:
+    """Return which rows of inputs, `n x d`, are one candidate: see `NumberTable.same`."""
     with np.errstate(divide="ignore"):
         size = np.where(inputs == 0, 0.0, np.floor(np.log10(np.abs(inputs))))
     step = 10.0 ** (size - _DIGITS + 1)
     compared = pd.DataFrame(np.where(inputs == 0, 0.0, np.round(inputs / step) * step))
-    numbered = compared.groupby(list(compared.columns), sort=False).ngroup()
-    return numbered.to_numpy(dtype=np.int64), compared
+    return np.array(compared.groupby(list(compared.columns), sort=False).ngroup(), dtype=np.int64)
 
 
 def read_number_table(
@@ -133,7 +132,7 @@ def read_number_table(
 
 
 def _elements(cells: pd.Series[str], found: Findings) -> tuple[tuple[str, ...], Floats]:
-    """Return the elements of some formulas, in order of appearance, and their shares of all atoms, `n x e`."""
+    """Return the elements of some formulas, as they appear, and their shares of all atoms, `n x e`."""
     read: dict[str, dict[str, float]] = {}
     for text in cells.unique():
         try:
@@ -142,8 +141,8 @@ def _elements(cells: pd.Series[str], found: Findings) -> tuple[tuple[str, ...], 
             wrong = (
                 f'"{text}" is no formula: {error}' if text else "the cell is empty; a formula was expected"
             )
-            bad = (cells == text).to_numpy()
-            found.cells(cells, bad, lambda _, wrong=wrong: wrong, "Write it as Li1.2Mn0.4Ti0.4O2.")
+            for row in cells.index[cells == text].tolist():
+                found.row(row, [str(cells.name)], wrong, "Write it as Li1.2Mn0.4Ti0.4O2.")
     amounts = pd.DataFrame([read.get(text, {}) for text in cells]).fillna(0.0)
     shares: Floats = (amounts.div(amounts.sum(axis=1), axis=0)).to_numpy(dtype=np.float64)
     return tuple(map(str, amounts.columns)), shares
