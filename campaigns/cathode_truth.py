@@ -1,4 +1,4 @@
-"""What a discharge model says of the compositions of a space that fulfil all, scored as a screen scores them."""
+"""What a discharge model says of all feasible compositions of a space, scored as a screen scores them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-import torch
 from rich.console import Console
 
 from activelearn.screening import Engine, Screen, by_mean
@@ -24,7 +23,7 @@ from surrogates.discharge_objectives import DischargeObjectives
 from surrogates.errors import InputError, Problem
 
 _FIRST = "truth-"
-_ROW = np.dtype([("candidate", "i8"), ("truth", "f8")])
+_ROW = np.dtype([("candidate", "i8"), ("truth", "f8"), ("in_domain", "?")])
 
 
 @dataclass(frozen=True)
@@ -42,10 +41,10 @@ class Scoring:
     console: Console
 
 
-def scored_cathodes(
-    config: CompareCathodesConfig, model: AnyDischargeModel, scoring: Scoring
-) -> tuple[torch.Tensor, np.ndarray]:
-    """Return the candidates that fulfil all constraints and what the model says of each, `n` each.
+def scored_cathodes(config: CompareCathodesConfig, model: AnyDischargeModel, scoring: Scoring) -> np.ndarray:
+    """Return the candidates that fulfil all constraints, what the model says, and whether it knows each.
+
+    Structured, `n`: `candidate`, in order; `truth`, in the objective's unit; `in_domain`.
 
     What was kept of the same space, constraints, objective and model is not scored again.
 
@@ -54,14 +53,14 @@ def scored_cathodes(
     """
     kept = _kept(config, model, scoring.out)
     if kept.exists():
-        rows = np.load(kept, allow_pickle=False)
-    else:
-        check_ours(scoring.out)  # before minutes are spent
-        rows = _scored(config, model, scoring)
-        scoring.out.mkdir(parents=True, exist_ok=True)
-        with written_whole(kept) as part, part.open("wb") as file:
-            np.save(file, rows, allow_pickle=False)
-    return torch.from_numpy(rows["candidate"].copy()), rows["truth"].copy()
+        rows: np.ndarray = np.load(kept, allow_pickle=False)
+        return rows
+    check_ours(scoring.out)  # before minutes are spent
+    rows = _scored(config, model, scoring)
+    scoring.out.mkdir(parents=True, exist_ok=True)
+    with written_whole(kept) as part, part.open("wb") as file:
+        np.save(file, rows, allow_pickle=False)
+    return rows
 
 
 def check_ours(out: Path) -> None:
@@ -91,7 +90,9 @@ def _scored(config: CompareCathodesConfig, model: AnyDischargeModel, scoring: Sc
     found = np.concatenate(parts)
     found = found[np.argsort(found["candidate"])]
     rows = np.empty(len(found), _ROW)
-    rows["candidate"], rows["truth"] = found["candidate"], found[f"{objective.name}_mean"]
+    rows["truth"] = found[f"{objective.name}_mean"]
+    for column in ("candidate", "in_domain"):
+        rows[column] = found[column]
     return rows
 
 

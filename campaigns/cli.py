@@ -281,6 +281,8 @@ def compare(
     console = Console(stderr=True, highlight=False)
     try:
         asked = contest(job, data_dir, Scoring(lambda: choose_engine("ray", workers, None), out, console))
+        for note in asked.notes:
+            console.print(f"Warning: {note}", soft_wrap=True, markup=False)
         rows = compare_to_directory(asked, out, workers, resume, console)
     except KeyboardInterrupt:
         typer.echo(f"Interrupted. {out} keeps what is done; add --resume to the command to go on.", err=True)

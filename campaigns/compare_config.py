@@ -6,7 +6,7 @@ from os.path import join
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, Field, NonNegativeFloat, model_validator
+from pydantic import BaseModel, Discriminator, Field, NonNegativeFloat, Tag, model_validator
 
 from activelearn.acquisition import Goal
 from campaigns.cathode_config import CompositionSpaceConfig, ObjectiveConfig, are_cathodes
@@ -40,6 +40,17 @@ class StartConfig(BaseModel):
         if abs(total - 1) > _ROUNDED:
             raise ValueError(f"weight_fractions sum to {total:.7g}; 1 was expected, to within {_ROUNDED:g}")
         return self
+
+
+def _are_named(starts: object) -> str:
+    return "named" if isinstance(starts, list | tuple) else "drawn"
+
+
+Starts = Annotated[
+    Annotated[Count, Tag("drawn")] | Annotated[list[StartConfig], Field(min_length=1), Tag("named")],
+    Discriminator(_are_named),
+]
+"""How many, or which."""
 
 
 class ReplayConfig(DataSource):
@@ -161,7 +172,7 @@ class CompareConfig(CampaignsConfig):
     truth: TruthConfig | None = None
     constraints: ConstraintsConfig | None = None
     model: str | None = "diffmix-calisol"
-    starts: Count | Annotated[list[StartConfig], Field(min_length=1)] = 4
+    starts: Starts = 4
     failure_rate: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     @model_validator(mode="before")

@@ -34,7 +34,7 @@ from campaigns.compare_plots import Ternary
 from campaigns.config import load_yaml_of_kind, resolve_job
 from campaigns.constrained_list import ConstrainedSpace
 from campaigns.constraint_config import ConstraintsConfig
-from campaigns.oracles import Emulator, FittedModel
+from campaigns.oracles import FittedModel
 from campaigns.pool_oracles import CathodePool, EmulatedPool, LaboratoryPool, MeasuredPool, PoolOracle
 from campaigns.propose import constraints_of
 from campaigns.replay import Replay
@@ -44,6 +44,7 @@ from campaigns.worth import CONDUCTIVITY, Direction, Target
 from surrogates.checkpoints import load_model, takes_one_salt
 from surrogates.datasets import dataset, load_table
 from surrogates.discharge_models import discharge_model
+from surrogates.discharge_objectives import DischargeObjectives
 from surrogates.ensemble import MixtureEnsemble
 from surrogates.errors import InputError, Problem
 from surrogates.law_ensemble import LawEnsemble
@@ -66,6 +67,7 @@ class Contest:
             those of which every measurement failed.
         oracle: Who answers.
         named: Places of the starts that are named; empty where they are drawn.
+        notes: A sentence for each thing that is strange.
         hashes: Of the models and files that it is played with, by what each is.
     """
 
@@ -75,6 +77,7 @@ class Contest:
     truth: Floats
     oracle: PoolOracle
     named: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
     hashes: Mapping[str, str | None] = field(default_factory=dict)
 
     @cached_property
@@ -133,12 +136,11 @@ def contest(config: AnyComparison, data_dir: Path | None = None, scoring: Scorin
         if scoring is None:
             raise ValueError("cathodes are scored before they are compared: give scoring")
         made = _of_cathodes(config, data_dir, scoring)
-    elif config.space is None:
-        made = _of_measurements(config, data_dir)
     else:
-        made = _of_space(config)
+        made = _of_measurements(config, data_dir) if config.space is None else _of_space(config)
+        made = replace(made, hashes=_hashes(config))
     _check_enough(made)
-    return made if made.hashes else replace(made, hashes=_hashes(config))
+    return made
 
 
 def ternary_of(config: AnyComparison) -> Ternary | None:
@@ -150,7 +152,7 @@ def ternary_of(config: AnyComparison) -> Ternary | None:
     if isinstance(config, CompareCathodesConfig) or config.space is None or len(config.space.solvents) != 3:
         return None
     _, mixtures = _arena_of(config, None)  # a map needs no model, which takes most of the time
-    target, truth, _ = _truth_of(config, mixtures)
+    target, truth, _, _ = _truth_of(config, mixtures)
     one, two, three = mixtures.space.solvents
     worth = target.shown(target.inside(truth))
     ternary = Ternary((one, two, three), mixtures.rows[:, :3].numpy(), worth, target.shown_name)
@@ -159,14 +161,14 @@ def ternary_of(config: AnyComparison) -> Ternary | None:
 
 def _of_space(config: CompareConfig) -> Contest:
     arena, mixtures = _arena_of(config, None if config.model is None else _model(config.model))
-    target, truth, oracle = _truth_of(config, mixtures)
+    target, truth, oracle, notes = _truth_of(config, mixtures)
     if mixtures.model is not None and mixtures.model.target != target.name:
         who = "the virtual laboratory measures" if config.truth is None else "the emulator predicts"
         wrong = f"it predicts {mixtures.model.target}; {who} {target.name}"
         raise InputError(Problem(str(config.model), wrong, "Give another model."))
     starts = () if isinstance(config.starts, int) else config.starts
     named = tuple(_place(mixtures, start) for start in starts)
-    return Contest(config, arena, target, truth, oracle, named)
+    return Contest(config, arena, target, truth, oracle, named, notes)
 
 
 def _of_measurements(config: CompareConfig, data_dir: Path | None) -> Contest:
@@ -208,12 +210,20 @@ def _measured(config: CompareConfig, data_dir: Path | None) -> tuple[Replay | Ta
 def _of_cathodes(config: CompareCathodesConfig, data_dir: Path | None, scoring: Scoring) -> Contest:
     """Return the contest on the compositions that a screen would rank, scored as it scores them."""
     model = discharge_model(config.truth.emulator, data_dir)
-    candidate, truth = scored_cathodes(config, model, scoring)
+    rows, objective = scored_cathodes(config, model, scoring), config.objectives[0].objective()
+    truth = rows["truth"].copy()
     noise = _NOISE if config.truth.noise is None else config.truth.noise
-    arena = arena_of_cathodes(config.space.space(), candidate)
-    target = Target.of(config.objectives[0].objective().name, "highest", truth)
-    hashes = {"truth_sha256": model.sha256()}
-    return Contest(config, arena, target, truth, CathodePool(truth, noise), hashes=hashes)
+    arena = arena_of_cathodes(config.space.space(), torch.from_numpy(rows["candidate"].copy()))
+    notes = (*DischargeObjectives(model, (objective,)).warnings(), *_beyond(rows["in_domain"]))
+    return Contest(
+        config,
+        arena,
+        Target.of(objective.name, "highest", truth),
+        truth,
+        CathodePool(truth, noise),
+        notes=notes,
+        hashes={"truth_sha256": model.sha256()},
+    )
 
 
 def _arena_of(config: CompareConfig, model: Ensemble | None) -> tuple[Arena, SpaceMixtures]:
@@ -226,8 +236,10 @@ def _arena_of(config: CompareConfig, model: Ensemble | None) -> tuple[Arena, Spa
     return arena, arena.mixtures
 
 
-def _truth_of(config: CompareConfig, mixtures: SpaceMixtures) -> tuple[Target, Floats, PoolOracle]:
-    """Return what is measured of a space, what each candidate truly is, and who answers.
+def _truth_of(
+    config: CompareConfig, mixtures: SpaceMixtures
+) -> tuple[Target, Floats, PoolOracle, tuple[str, ...]]:
+    """Return what is measured of a space, what each candidate truly is, who answers, and what is strange.
 
     Raises:
         InputError: If there is no such emulator, or who answers does not know a mixture.
@@ -235,10 +247,20 @@ def _truth_of(config: CompareConfig, mixtures: SpaceMixtures) -> tuple[Target, F
     table, batch = mixtures.table, mixtures.batch
     if config.truth is None:
         oracle = LaboratoryPool(table, batch, config.failure_rate, CONDUCTIVITY.name)
-        return CONDUCTIVITY, truth_of_space(mixtures).numpy(), oracle
+        return CONDUCTIVITY, truth_of_space(mixtures).numpy(), oracle, ()
     model = _emulator(config.truth.emulator, mixtures)
-    truth = Emulator(model).expected(table, batch).double().numpy()
-    return Target.of(model.target, "highest", truth), truth, EmulatedPool(table, batch, model)
+    said = model.bind(table).predict(batch.to(torch.float32))
+    truth = said.mean.double().numpy()
+    target, pool = Target.of(model.target, "highest", truth), EmulatedPool(table, batch, model)
+    return target, truth, pool, _beyond(said.in_domain.numpy())
+
+
+def _beyond(in_domain: np.ndarray) -> tuple[str, ...]:
+    """Return what there is to say of candidates that the model which is played as truth does not know."""
+    unknown = int((~in_domain).sum())
+    if not unknown:
+        return ()
+    return (f"{unknown:,} of {len(in_domain):,} candidates lie beyond what the emulator was trained on",)
 
 
 def _emulator(name: str, mixtures: SpaceMixtures) -> FittedModel:

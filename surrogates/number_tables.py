@@ -67,10 +67,8 @@ class NumberTable:
 
 def candidate_numbers(inputs: Floats) -> npt.NDArray[np.int64]:
     """Return which rows of inputs, `n x d`, are one candidate: see `NumberTable.same`."""
-    with np.errstate(divide="ignore"):
-        size = np.where(inputs == 0, 0.0, np.floor(np.log10(np.abs(inputs))))
-    step = 10.0 ** (size - _DIGITS + 1)
-    compared = pd.DataFrame(np.where(inputs == 0, 0.0, np.round(inputs / step) * step))
+    # As text, for of two numbers on either side of a power of ten each has its own last digit.
+    compared = pd.DataFrame(np.char.mod(f"%.{_DIGITS - 1}e", inputs + 0.0))
     return np.array(compared.groupby(list(compared.columns), sort=False).ngroup(), dtype=np.int64)
 
 

@@ -16,13 +16,13 @@ from campaigns import strategies
 from campaigns.arenas import truth_of_space
 from campaigns.strategies import STRATEGIES, Learnt, Name, View, learns, needs_gradients, strategy
 from surrogates.gaussian_process import matern
-from tests.synthetic_arenas import arena
+from tests.synthetic_arenas import arena, mixtures_of
 
 
 def _view(m: int = 8, has_model: bool = True, seed: int = 0, learnt: bool = True) -> View:
     pool = arena(has_model)
     measured = [int(i) for i in np.random.default_rng(seed).choice(len(pool), m, replace=False)]
-    values = truth_of_space(pool)[measured]
+    values = truth_of_space(mixtures_of(pool))[measured]
     found = Learnt.of(pool, torch.tensor(measured), values, 0) if learnt else None
     return View(pool, tuple(measured), tuple(values.tolist()), 4, found, seed)
 
@@ -84,7 +84,7 @@ def test_gradients_need_a_model() -> None:
 def test_paths_go_on_by_a_step_a_round_from_each_start() -> None:
     pool = arena()
     starts = (3, 40, 200)
-    values = tuple(truth_of_space(pool)[list(starts)].tolist())
+    values = tuple(truth_of_space(mixtures_of(pool))[list(starts)].tolist())
     empty = torch.empty(0, dtype=torch.int64)
     unlearnt = Learnt.of(pool, empty, empty.double(), 0)
     measured, rounds = list(starts), []
@@ -138,7 +138,7 @@ def test_what_is_learnt_is_the_posterior_over_the_prior(has_model: bool) -> None
 
 def test_between_fits_lengthscales_stay() -> None:
     pool = arena()
-    truth = truth_of_space(pool)
+    truth = truth_of_space(mixtures_of(pool))
     first = Learnt.of(pool, torch.arange(8), truth[:8], 0)
     later = Learnt.of(pool, torch.arange(12), truth[:12], 0, first)
     assert torch.equal(later.process.lengthscale, first.process.lengthscale)
