@@ -52,7 +52,7 @@ class Candidates:
 
     def keys(self) -> Keys:
         """Return a number for each experiment, its repeats told apart."""
-        return combined(mixture_keys(self.table, self.batch), self.repeat.astype(np.uint64))
+        return experiment_keys(self.table, self.batch, self.repeat)
 
     def measured(
         self,
@@ -161,6 +161,11 @@ def mixture_keys(table: MoleculeTable, batch: MixtureBatch) -> Keys:
     solvents = parts(batch.solvents.numpy(), batch.fractions().double().numpy(), FRACTION_STEP)
     salts = parts(batch.salts.numpy(), batch.molality.double().numpy(), MOLALITY_STEP)
     return combined(solvents, salts, _cells(batch.temperature_K.double().numpy(), TEMPERATURE_STEP_K))
+
+
+def experiment_keys(table: MoleculeTable, batch: MixtureBatch, repeat: npt.NDArray[np.int64]) -> Keys:
+    """Return a number for each experiment on a mixture, `n`, its repeats told apart."""
+    return combined(mixture_keys(table, batch), repeat.astype(np.uint64))
 
 
 def combined(*words: Keys) -> Keys:

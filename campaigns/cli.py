@@ -266,24 +266,29 @@ def compare(
     seeds: Annotated[int | None, typer.Option(min=1, help="How many; replaces the file's.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where data sets are looked for first.")] = None,
 ) -> None:
-    """Compare strategies on one pool, with many seeds: who finds the better mixture sooner."""
+    """Compare strategies on one pool, with many seeds: who finds the better candidates sooner."""
     from rich.console import Console
 
-    from campaigns.compare import choose_comparison, compare_to_directory, ternary_of
+    from campaigns.cathode_truth import Scoring
+    from campaigns.compare import compare_to_directory
     from campaigns.compare_plots import save_trajectories
     from campaigns.compare_report import print_summary, summarise, write_comparison
+    from campaigns.contests import choose_comparison, contest, ternary_of
+    from campaigns.screen import choose_engine
 
     out = out or Path("results") / Path(config).stem
     job = choose_comparison(config, seeds)
+    console = Console(stderr=True, highlight=False)
     try:
-        rows = compare_to_directory(
-            job, out, workers, resume, Console(stderr=True, highlight=False), data_dir
-        )
+        asked = contest(job, data_dir, Scoring(lambda: choose_engine("ray", workers, None), out, console))
+        for note in asked.notes:
+            console.print(f"Warning: {note}", soft_wrap=True, markup=False)
+        rows = compare_to_directory(asked, out, workers, resume, console)
     except KeyboardInterrupt:
         typer.echo(f"Interrupted. {out} keeps what is done; add --resume to the command to go on.", err=True)
         raise typer.Exit(130) from None
-    summary = summarise(rows, job.goal)
-    files = write_comparison(rows, summary, job.goal, out)
+    summary = summarise(rows, job.goal, asked.target)
+    files = write_comparison(rows, summary, job.goal, out, asked.target)
     if (ternary := ternary_of(job)) is not None:
         files.append(out / "trajectories.png")
         save_trajectories(rows, ternary, files[-1])

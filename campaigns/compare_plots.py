@@ -15,6 +15,7 @@ from mpltern.ternary import TernaryAxes
 
 from activelearn.acquisition import Goal
 from activelearn.shards import written_whole
+from campaigns.worth import CONDUCTIVITY, Target
 from surrogates.quantities import Floats
 
 _COLUMNS = 3
@@ -27,12 +28,14 @@ class Ternary:
     Attributes:
         solvents: Their names.
         shares: `n x 3`, weight fractions of each candidate.
-        worth: `n`, its true conductivity, mS/cm.
+        worth: `n`, what each truly is.
+        name: Of that, with its unit.
     """
 
     solvents: tuple[str, str, str]
     shares: Floats
     worth: Floats
+    name: str = "conductivity_mS_cm"
 
     @property
     def is_flat(self) -> bool:
@@ -41,15 +44,15 @@ class Ternary:
 
     @property
     def surface(self) -> tuple[Floats, Floats]:
-        """Weight fractions, `m x 3`, each once, and the highest conductivity of each, whatever the rest."""
+        """Weight fractions, `m x 3`, each once, and the highest that each is, whatever the rest."""
         by = pd.DataFrame(self.shares.round(6)).assign(worth=self.worth).groupby([0, 1, 2])["worth"].max()
         return np.array(by.index.to_list()), by.to_numpy()
 
 
-def save_curves(rows: pd.DataFrame, goal: Goal, file: Path) -> None:
+def save_curves(rows: pd.DataFrame, goal: Goal, file: Path, target: Target = CONDUCTIVITY) -> None:
     """Draw the median over seeds of each strategy with its quartiles, over experiments."""
     what, label = (
-        ("regret", "regret, % of the optimum") if goal == "best" else ("found", "% of the top found")
+        ("regret", f"regret, {target.regret_label}") if goal == "best" else ("found", "% of the top found")
     )
     figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
     for place, (name, of) in enumerate(rows.groupby("strategy", sort=False)):
@@ -69,7 +72,7 @@ def save_curves(rows: pd.DataFrame, goal: Goal, file: Path) -> None:
 
 
 def save_trajectories(rows: pd.DataFrame, ternary: Ternary, file: Path) -> None:
-    """Draw what each strategy has measured with the first seed, in order, over the true conductivity.
+    """Draw what each strategy has measured with the first seed, in order, over the truth.
 
     Args:
         rows: As `campaigns.compare.compare_to_directory` returns them.
@@ -91,7 +94,7 @@ def save_trajectories(rows: pd.DataFrame, ternary: Ternary, file: Path) -> None:
         image = _map(ax, ternary)
         _measured(ax, ternary.shares, rows[rows["strategy"] == name])
     beside = figure.add_axes((right + 0.35 / wide, 0.2, 0.2 / wide, 0.5))
-    figure.colorbar(image, cax=beside, label="conductivity (mS/cm), the highest at each composition")
+    figure.colorbar(image, cax=beside, label=f"{ternary.name}, the highest at each composition")
     figure.suptitle("squares: starts; points: measured, from dark to light; star: the optimum", fontsize=9)
     with written_whole(file) as part:
         figure.savefig(part, format="png", dpi=100)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from scipy.stats import bootstrap, rankdata, wilcoxon
 from activelearn.acquisition import Goal
 from activelearn.shards import written_whole
 from campaigns.compare_plots import save_curves
+from campaigns.worth import CONDUCTIVITY, Target
 
 Floats = npt.NDArray[np.float64]
 LEVEL = 0.05
@@ -29,6 +31,7 @@ _SHOWN = {
     "regret": "regret at the end",
     "area": "mean regret",
     "found": "of the top found",
+    "best": "best at the end",
     "improvement": "over the best start",
     "seconds": "s a proposal",
 }
@@ -51,16 +54,17 @@ class Summary:
     sentences: tuple[str, ...]
 
 
-def summarise(rows: pd.DataFrame, goal: Goal) -> Summary:
+def summarise(rows: pd.DataFrame, goal: Goal, target: Target = CONDUCTIVITY) -> Summary:
     """Return the summary of campaigns.
 
     Args:
         rows: As `compare_to_directory` returns them.
         goal: By which strategies are ordered: the mean regret over a campaign's rounds, or what share of the
             top was found at its end.
+        target: What was measured.
     """
     by_campaign = rows.groupby(["strategy", "seed"], sort=False)
-    measures = pd.DataFrame({campaign: _measured(one) for campaign, one in by_campaign}).T
+    measures = pd.DataFrame({campaign: _measured(one, target) for campaign, one in by_campaign}).T
     measures.index.names = ["strategy", "seed"]
     lead, sign = ("area", 1.0) if goal == "best" else ("found", -1.0)
     table = []
@@ -75,11 +79,15 @@ def summarise(rows: pd.DataFrame, goal: Goal) -> Summary:
         table.append(row)
     frame = pd.DataFrame(table).sort_values(lead, key=lambda x: sign * x, kind="stable", ignore_index=True)
     pairs = _pairs(measures[lead].unstack("strategy"), sign)
-    return Summary(frame, pairs, _sentences(frame, pairs, goal))
+    return Summary(frame, pairs, (*_sentences(frame, pairs, goal), target.words))
 
 
-def _measured(one: pd.DataFrame) -> dict[str, float]:
-    """Return the measures of one campaign."""
+def _measured(one: pd.DataFrame, target: Target) -> dict[str, float]:
+    """Return the measures of one campaign.
+
+    `improvement` is how much higher the best is at the end than at the start, as a share, of conductivities;
+    of targets that may have any sign it is by how much regret fell.
+    """
     last, first = one.iloc[-1], one.iloc[0]
     later = one[one["round"] > 0]
     return {
@@ -87,10 +95,19 @@ def _measured(one: pd.DataFrame) -> dict[str, float]:
         "regret": float(last["regret"]),
         "area": float(later["regret"].mean()),
         "found": float(last["found"]),
-        "improvement": float(last["best"] / first["best"] - 1),
+        "best": float(last["best"]),
+        "improvement": _improvement(first, last, target),
         "seconds": float(later["seconds"].mean()),
         "infeasible": float(one["infeasible"].sum()),
     }
+
+
+def _improvement(first: pd.Series[Any], last: pd.Series[Any], target: Target) -> float:
+    if not target.is_conductivity:
+        return float(first["regret"] - last["regret"])
+    if first["best"] > 0:
+        return float(last["best"] / first["best"] - 1)
+    return np.inf if last["best"] > 0 else 0.0  # no start worked
 
 
 def _first_at(one: pd.DataFrame, regret: float) -> float:
@@ -101,7 +118,9 @@ def _first_at(one: pd.DataFrame, regret: float) -> float:
 def _with_interval(measure: str, values: Floats) -> dict[str, float]:
     """Return the median over seeds with the 95 % percentile interval of its bootstrap."""
     low = high = float(np.median(values))
-    if len(values) > 1 and np.ptp(np.nan_to_num(values, posinf=1e9)) > 0:
+    if np.isnan(low):  # nothing worked in some campaign
+        pass
+    elif len(values) > 1 and np.ptp(np.nan_to_num(values, posinf=1e9)) > 0:
         finite = np.nan_to_num(values, posinf=1e9)
         found = bootstrap(
             (finite,), np.median, n_resamples=_RESAMPLED, method="percentile", rng=np.random.default_rng(0)
@@ -159,7 +178,9 @@ def _gradient_against_bayesian(pairs: pd.DataFrame) -> str:
     return f"Of gradient and Bayesian, {better} is better (p = {p:.2g})."
 
 
-def write_comparison(rows: pd.DataFrame, summary: Summary, goal: Goal, out: Path) -> list[Path]:
+def write_comparison(
+    rows: pd.DataFrame, summary: Summary, goal: Goal, out: Path, target: Target = CONDUCTIVITY
+) -> list[Path]:
     """Write curves, summary and tests as CSV, the curves as PNG and what may be said; return the paths."""
     curves = rows.assign(feasible=rows["infeasible"] == 0)
     files = {
@@ -173,7 +194,7 @@ def write_comparison(rows: pd.DataFrame, summary: Summary, goal: Goal, out: Path
     with written_whole(out / "statement.txt") as part:
         part.write_text("\n".join(summary.sentences) + "\n", encoding="utf-8")
     figure = out / "curves.png"
-    save_curves(rows, goal, figure)
+    save_curves(rows, goal, figure, target)
     return [*(out / name for name in files), out / "statement.txt", figure]
 
 
@@ -191,5 +212,8 @@ def print_summary(summary: Summary, console: Console) -> None:
 
 
 def _cell(middle: float, low: float, high: float) -> str:
-    texts = ["not" if np.isinf(value) else f"{value:.3g}" for value in (middle, low, high)]
+    texts = [
+        "not" if np.isinf(value) else "none" if np.isnan(value) else f"{value:.3g}"
+        for value in (middle, low, high)
+    ]
     return f"{texts[0]} ({texts[1]} to {texts[2]})"

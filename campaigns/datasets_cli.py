@@ -60,5 +60,7 @@ def check(name: Name, data_dir: DataDir = None) -> None:
     reports = [] if entry.load is None else [entry.load(folder).report]
     if entry.load_excess is not None:
         reports = [entry.load_excess(folder, target).report for target in TARGETS]
+    if entry.load_table is not None:
+        reports = [entry.load_table(folder).report]
     for line in chain.from_iterable(reports):
         typer.echo(f"- {line}")

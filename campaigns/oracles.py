@@ -7,15 +7,26 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 from torch import Tensor
 
-from campaigns.candidate_tables import FAILED, REASON, Candidates, normals, read_candidates, refuse, uniforms
+from campaigns.candidate_tables import (
+    FAILED,
+    REASON,
+    Keys,
+    experiment_keys,
+    normals,
+    read_candidates,
+    refuse,
+    uniforms,
+)
 from campaigns.virtual_conductivity import COLDEST_K, LABELS, TARGET, WARMEST_K, VirtualConductivity
 from surrogates.batches import MixtureBatch
 from surrogates.molecules import MoleculeTable
 from surrogates.prediction import Prediction, Predictor
+from surrogates.quantities import Floats
 
 LABEL = "label"
 """Column of the virtual laboratory's measurements: how far its law is to be trusted, see `LABELS`."""
@@ -115,18 +126,40 @@ class VirtualLaboratory:
         """
         asked = read_candidates(candidates, [self.target, FAILED, REASON, LABEL])
         law = VirtualConductivity.bind(asked.table)
-        _check_known(law, asked)
-        keys = asked.keys()
-        with torch.no_grad():
-            kappa = self.factor * law.conductivity(asked.batch)
-            drawn = torch.from_numpy(normals(keys, self.seed, _MEASUREMENT))
-            values = _FROM_MS_CM[self.target](kappa * (self.repeatability * drawn).exp()).numpy()
-        no_salt = (asked.batch.salt_counts() == 0).numpy()
-        failed = uniforms(keys, self.seed, _FAILURE) < self.failure_rate
+        _check_known(law, asked.batch)
+        values, no_salt, failed = self._measured(law, asked.keys(), asked.batch)
         why = f"the experiment failed, as {self.failure_rate:.3g} of all do"
         reasons = np.where(no_salt, NO_SALT, np.where(failed, why, ""))
         labels = np.array(LABELS, dtype=object)[law.labels(asked.batch).numpy()]
         return asked.measured(self.target, values, failed | no_salt, list(reasons), {LABEL: list(labels)})
+
+    def values(self, table: MoleculeTable, batch: MixtureBatch, repeat: npt.NDArray[np.int64]) -> Floats:
+        """Return what `measure` does, the target alone, `n`, NaN of what failed.
+
+        Args:
+            table: The components.
+            batch: `n` mixtures.
+            repeat: `n`, how often each has been measured before.
+
+        Raises:
+            InputError: With every row that the law says nothing of.
+        """
+        law = VirtualConductivity.bind(table)
+        _check_known(law, batch)
+        values, no_salt, failed = self._measured(law, experiment_keys(table, batch, repeat), batch)
+        found: Floats = np.where(no_salt | failed, np.nan, values)
+        return found
+
+    def _measured(
+        self, law: VirtualConductivity, keys: Keys, batch: MixtureBatch
+    ) -> tuple[Floats, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Return what comes out if nothing fails, what has no salt, and what fails by chance, `n` each."""
+        with torch.no_grad():
+            kappa = self.factor * law.conductivity(batch)
+            drawn = torch.from_numpy(normals(keys, self.seed, _MEASUREMENT))
+            values = _FROM_MS_CM[self.target](kappa * (self.repeatability * drawn).exp()).numpy()
+        no_salt = (batch.salt_counts() == 0).numpy()
+        return values, no_salt, uniforms(keys, self.seed, _FAILURE) < self.failure_rate
 
 
 class FittedModel(Protocol):
@@ -170,28 +203,44 @@ class Emulator:
             InputError: With every row that cannot be read, or if the model cannot be asked.
         """
         asked = read_candidates(candidates, [self.target, FAILED, REASON])
-        said = self._said(asked.table, asked.batch)
-        values = said.mean.double().numpy()
-        if self.noise:
-            values = values + said.aleatoric.double().sqrt().numpy() * normals(
-                asked.keys(), self.seed, _EMULATED
-            )
+        values = self._scattered(asked.table, asked.batch, asked.keys())
         failed = ~np.isfinite(values)
         return asked.measured(
             self.target, values, failed, list(np.where(failed, "the model says no finite number", ""))
         )
 
+    def values(self, table: MoleculeTable, batch: MixtureBatch, repeat: npt.NDArray[np.int64]) -> Floats:
+        """Return what `measure` does, the target alone, `n`, NaN of what failed.
+
+        Args:
+            table: The components.
+            batch: `n` mixtures.
+            repeat: `n`, how often each has been measured before.
+
+        Raises:
+            InputError: If the model cannot be asked.
+        """
+        values = self._scattered(table, batch, experiment_keys(table, batch, repeat))
+        found: Floats = np.where(np.isfinite(values), values, np.nan)
+        return found
+
+    def _scattered(self, table: MoleculeTable, batch: MixtureBatch, keys: Keys) -> Floats:
+        said = self._said(table, batch)
+        values: Floats = said.mean.double().numpy()
+        if not self.noise:
+            return values
+        return values + said.aleatoric.double().sqrt().numpy() * normals(keys, self.seed, _EMULATED)
+
     def _said(self, table: MoleculeTable, batch: MixtureBatch) -> Prediction:
         return self.model.bind(table).predict(batch.to(torch.float32))
 
 
-def _check_known(law: VirtualConductivity, asked: Candidates) -> None:
+def _check_known(law: VirtualConductivity, batch: MixtureBatch) -> None:
     """Refuse rows that the law says nothing of.
 
     Raises:
         InputError: With every such row; of foreign molecules, with each of them and what there is.
     """
-    batch = asked.batch
     if (~law.is_solvent[batch.solvents] & (batch.weights > 0)).any() or (
         ~law.is_salt[batch.salts] & (batch.molality > 0)
     ).any():

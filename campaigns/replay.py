@@ -153,6 +153,11 @@ class Replay:
         means: Floats = np.array(values.groupby(self._first, sort=False).mean(), dtype=np.float64)
         return means
 
+    def measurements(self) -> tuple[tuple[int, ...], ...]:
+        """Return of each mixture of `pool` the places of its measurements, in the order they are given."""
+        alike = self._alike(self.table, self.batch)
+        return tuple(tuple(alike[row]) for row in self.first)
+
     @cached_property
     def _first(self) -> pd.Series[int]:
         """The first measurement of the mixture of each measurement that can be asked for."""

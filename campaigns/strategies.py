@@ -14,14 +14,13 @@ from torch import Tensor
 
 from activelearn.acquisition import Acquisition, Kind
 from activelearn.ascent import ascend
-from activelearn.chemical_constraints import MixtureVariables
 from activelearn.constraints import Constraints
 from activelearn.experiments import Experiments
 from activelearn.landscape import TRACE
 from activelearn.pool import DrawsKind, JointPosterior, choose, choose_of_draws
 from activelearn.regions import Region
 from activelearn.spaces import MixtureSpace
-from campaigns.arenas import Arena, Ensemble
+from campaigns.arenas import Arena, Ensemble, SpaceMixtures
 from campaigns.learning import Learner, Learnt, LearntNetworks
 from surrogates.forest import mean_and_variance
 from surrogates.prior_gp import PriorGPPredictor
@@ -123,7 +122,7 @@ def strategy(name: Name) -> Strategy:
 
 
 def needs_gradients(name: Name) -> bool:
-    """Return whether a strategy follows gradients, which a pool of measured mixtures has not."""
+    """Return whether a strategy follows gradients, which only a space of mixtures has."""
     return name.startswith("gradient")
 
 
@@ -228,15 +227,15 @@ def _climbed(view: View, begun: list[int], steps: int, kappa: float) -> tuple[Te
     Returns:
         Amounts, `s` rows, and what is believed of them, `s`.
     """
-    arena = view.arena
-    space, constraints, model = arena.space, arena.constraints, arena.model
-    if space is None or constraints is None or model is None:
+    mixtures = view.arena.mixtures
+    if mixtures is None or mixtures.model is None:
         raise ValueError("gradients need a space and a model")
-    x = _variables(space).rows(arena.batch[torch.tensor(view.measured)[begun]], arena.table)
+    space, constraints, model = mixtures.space, mixtures.constraints, mixtures.model
+    x = mixtures.rows[torch.tensor(view.measured)[begun]]
     k = len(space.solvents)
     T = torch.tensor(space.temperature_K, dtype=torch.float64)
     kept = torch.stack([k + x[:, k:-1].argmax(1), (x[:, -1:] - T).abs().argmin(1)], dim=1)
-    believed = _predictor(view, model)
+    believed = _predictor(view, mixtures, model)
     e = Experiments(space, constraints, model)
     ends, worth = torch.empty_like(x), x.new_empty(len(x))
     for salt, temperature in kept.unique(dim=0).tolist():
@@ -248,10 +247,6 @@ def _climbed(view: View, begun: list[int], steps: int, kappa: float) -> tuple[Te
     return ends, worth
 
 
-def _variables(space: MixtureSpace) -> MixtureVariables:
-    return MixtureVariables(space.solvents, space.salts)
-
-
 def _region(space: MixtureSpace, constraints: Constraints, salt: int, temperature_K: float) -> Region:
     """Return where the amounts of all solvents and of one salt may go at a temperature."""
     k, last = len(space.solvents), len(constraints.variables) - 1
@@ -261,12 +256,12 @@ def _region(space: MixtureSpace, constraints: Constraints, salt: int, temperatur
     return Region.of(constraints, [*range(k)], {**fixed, salt: space.molality_mol_kg[0]})
 
 
-def _predictor(view: View, model: Ensemble) -> PriorGPPredictor:
+def _predictor(view: View, mixtures: SpaceMixtures, model: Ensemble) -> PriorGPPredictor:
     """Return what has been learnt, of any amounts, with gradients."""
-    arena, learnt = view.arena, view.process
-    features = model.features.of(arena.table)
-    bound, process = model.bind(arena.table), learnt.process
-    return PriorGPPredictor(bound, features, arena.told, process, learnt.shift, learnt.spread).double()
+    learnt, table = view.process, mixtures.table
+    features = model.features.of(table)
+    bound, process = model.bind(table), learnt.process
+    return PriorGPPredictor(bound, features, mixtures.told, process, learnt.shift, learnt.spread).double()
 
 
 def _believed(
@@ -285,13 +280,12 @@ def _believed(
 
 def _nearest(view: View, ends: Tensor, worth: Tensor, q: int) -> list[int]:
     """Return the candidates nearest to the ends, the best end first; then what lies around the best."""
-    arena = view.arena
-    if arena.space is None:
+    mixtures = view.arena.mixtures
+    if mixtures is None:
         raise ValueError("amounts need a space")
-    variables = _variables(arena.space)
-    x = variables.rows(arena.batch, arena.table)
+    x = mixtures.rows
     width = (x.amax(0) - x.amin(0)).clamp_min(1e-9)
-    width[: len(variables.solvents)] = 1.0
+    width[: len(mixtures.space.solvents)] = 1.0
     free, chosen = view.free, []
     order = worth.argsort(descending=True, stable=True).tolist()
     for end in [ends[i] for i in order] + [ends[order[0]]] * q:

@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from surrogates.errors import InputError, Problem
 from surrogates.excess_data import ExcessData, load_excess
 from surrogates.mixture_data import MixtureData
 from surrogates.molsets_data import load_molsets
+from surrogates.number_tables import NumberTable
+from surrogates.olympus_data import OER_PLATE, P3HT, load_olympus
 
 DATA_VARIABLE = "ACTIVELEARN_DATA"
 
@@ -52,6 +54,8 @@ class Dataset:
         load: Reads the folder, once all hashes have been checked; None if it holds no electrolytes.
         load_excess: Reads an excess property, a key of `excess_data.TARGETS`; None if it holds none.
         folder: Where its files lie, if not under its name.
+        load_table: Reads a table of numbers; None if it is none.
+        lowest: Whether the lowest of its measurements is the best.
     """
 
     name: str
@@ -60,9 +64,11 @@ class Dataset:
     licence: str
     citation: str
     files: tuple[PublishedFile, ...]
-    load: Callable[[Path], MixtureData] | None
+    load: Callable[[Path], MixtureData] | None = None
     load_excess: Callable[[Path, str], ExcessData] | None = None
     folder: str = ""
+    load_table: Callable[[Path], NumberTable] | None = None
+    lowest: bool = False
 
     def below(self, place: Path) -> Path:
         """Return the folder of its files in a place that holds data sets."""
@@ -81,10 +87,21 @@ _DIFFMIX_EXCESS = {
     "excess_molar_volume_cm3_mol": "published_excess_molar_volume.csv",
 }
 _EXCESS_FILE = "curated_json.tar.gz"
+_OLYMPUS_FILE = "data.csv"
+_OLYMPUS = (
+    "https://raw.githubusercontent.com/aspuru-guzik-group/olympus/"
+    "440b6b58ebfcaa2391cff7e94b570fb4fda98d68/src/olympus/datasets/dataset_"
+)
 _DRXNET = (
     "https://raw.githubusercontent.com/zhongpc/drxnet/"
     "c5fba7be2c312a32f9b809d4babe9df55bdfc790/drxnet/pretrained/"
 )
+
+
+def _olympus(folder: str, sha256: str) -> tuple[PublishedFile]:
+    return (PublishedFile(_OLYMPUS_FILE, f"{_OLYMPUS}{folder}/{_OLYMPUS_FILE}", sha256),)
+
+
 DATASETS = (
     Dataset(
         name="molsets",
@@ -152,7 +169,6 @@ DATASETS = (
                 strict=True,
             )
         ),
-        load=None,
         load_excess=lambda folder, target: load_diffmix_excess(folder / _DIFFMIX_EXCESS[target]),
         folder="diffmix",
     ),
@@ -170,7 +186,6 @@ DATASETS = (
                 sha256=None,
             ),
         ),
-        load=None,
         load_excess=lambda folder, target: load_excess(folder / _EXCESS_FILE, target),
         folder="excess_properties",
     ),
@@ -192,7 +207,27 @@ DATASETS = (
                 )
             )
         ),
-        load=None,
+    ),
+    Dataset(
+        name="oer_plate",
+        what="overpotential of oxygen evolution on oxides of up to four of Ni, Fe, Co, Mn, Ce, La",
+        rows=2121,
+        licence="MIT",
+        citation="Rohr et al., Chem. Sci. 11, 2696 (2020), doi 10.1039/C9SC05999G; its plate 3496",
+        files=_olympus("oer_plate_3496", "3c70049ccfdd11bc05d1777421fc4c724d2b2d4a86c12b8759079609912cfade"),
+        folder="olympus/oer_plate_3496",
+        load_table=lambda folder: load_olympus(folder / _OLYMPUS_FILE, OER_PLATE),
+        lowest=True,
+    ),
+    Dataset(
+        name="p3ht",
+        what="electrical conductivity of blends of P3HT with four kinds of carbon nanotubes",
+        rows=178,
+        licence="MIT",
+        citation="Bash et al., Adv. Funct. Mater. 31, 2102606 (2021), doi 10.1002/adfm.202102606",
+        files=_olympus("p3ht", "be832eb97e1e18f49766733ca5865718b57819fdaf4e6fcaa2f53873360838c8"),
+        folder="olympus/p3ht",
+        load_table=lambda folder: load_olympus(folder / _OLYMPUS_FILE, P3HT),
     ),
 )
 
@@ -215,10 +250,7 @@ def dataset(name: str) -> Dataset:
 
 
 def local_copy(entry: Dataset, data_dir: Path | None = None) -> Path | None:
-    """Return the first folder that holds all files, of `data_dir`, $ACTIVELEARN_DATA and the user's cache.
-
-    Returns:
-        Its folder there; None if no place holds all files.
+    """Return its first folder with all files, in `data_dir`, $ACTIVELEARN_DATA or the user's cache, or None.
 
     Raises:
         InputError: If a file that was found is not the published one.
@@ -275,10 +307,20 @@ def load_dataset(name: str, data_dir: Path | None = None) -> MixtureData:
     """
     entry = dataset(name)
     if entry.load is None:
-        others = ", ".join(other.name for other in DATASETS if other.load)
-        wrong = f"it holds {entry.what}, no measured mixtures with a salt"
-        raise InputError(Problem(f'data set "{name}"', wrong, f"Name one that does: {others}."))
+        raise _holds_none(entry, "measured mixtures with a salt", [one for one in DATASETS if one.load])
     return entry.load(fetch(entry, data_dir))
+
+
+def load_table(name: str, data_dir: Path | None = None) -> NumberTable:
+    """Return the table of numbers of that name, fetched and checked where need be.
+
+    Raises:
+        InputError: As `dataset` and `fetch` do, or if it is no table of numbers.
+    """
+    entry = dataset(name)
+    if entry.load_table is None:
+        raise _holds_none(entry, "table of numbers", [one for one in DATASETS if one.load_table])
+    return entry.load_table(fetch(entry, data_dir))
 
 
 def load_excess_dataset(name: str, target: str, data_dir: Path | None = None) -> ExcessData:
@@ -294,10 +336,14 @@ def load_excess_dataset(name: str, target: str, data_dir: Path | None = None) ->
     """
     entry = dataset(name)
     if entry.load_excess is None:
-        others = ", ".join(other.name for other in DATASETS if other.load_excess)
-        wrong = f"it holds {entry.what}, no excess properties"
-        raise InputError(Problem(f'data set "{name}"', wrong, f"Name one that does: {others}."))
+        raise _holds_none(entry, "excess properties", [one for one in DATASETS if one.load_excess])
     return entry.load_excess(fetch(entry, data_dir), target)
+
+
+def _holds_none(entry: Dataset, what: str, others: Sequence[Dataset]) -> InputError:
+    wrong = f"it holds {entry.what}, no {what}"
+    mend = f"Name one that does: {', '.join(other.name for other in others)}."
+    return InputError(Problem(f'data set "{entry.name}"', wrong, mend))
 
 
 def _cache() -> Path:

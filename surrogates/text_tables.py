@@ -124,12 +124,13 @@ class Findings:
         return [problem for _, problem in sorted(self._found, key=lambda found: found[0])]
 
 
-def read_text(path: Path, skip_bad: bool = False) -> TextTable:
+def read_text(path: Path, skip_bad: bool = False, names: Sequence[str] = ()) -> TextTable:
     """Return the cells of a Parquet file (by its suffix) or of a UTF-8 CSV file.
 
     Args:
         path: The file.
         skip_bad: Leave out rows of another length than the header, unless all are.
+        names: Of its columns, if it is a published file without a header; its first row is then row 1.
 
     Raises:
         InputError: If the file cannot be read, has no rows, names a column twice or not at all, or has
@@ -144,9 +145,11 @@ def read_text(path: Path, skip_bad: bool = False) -> TextTable:
         ) from None
     read = _parquet_records if path.suffix == ".parquet" else _csv_records
     header, records = read(data, path.name)
+    if names:
+        header, records = list(names), [header, *records]
     found = Findings(path.name)
     _check_header(header, found)
-    filled = {row: cells for row, cells in enumerate(records, 2) if any(cells)}
+    filled = {row: cells for row, cells in enumerate(records, 1 if names else 2) if any(cells)}
     ragged = {row: cells for row, cells in filled.items() if len(cells) != len(header)}
     may_skip = skip_bad and len(ragged) < len(filled)
     skipped = Findings(path.name) if may_skip else found

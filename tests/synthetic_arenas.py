@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from functools import cache
 
-from campaigns.arenas import Arena, arena_of_space, truth_of_space
-from campaigns.compare import Contest
+from campaigns.arenas import Arena, SpaceMixtures, arena_of_space, truth_of_space
 from campaigns.compare_config import CompareConfig
 from campaigns.constrained_list import ConstrainedSpace
 from campaigns.constraint_config import ConstraintsConfig
+from campaigns.contests import Contest
+from campaigns.pool_oracles import LaboratoryPool
 from campaigns.propose import constraints_of
+from campaigns.worth import CONDUCTIVITY
 from tests.synthetic_laws import small_law_ensemble
 
 SPACE = {
@@ -53,5 +55,13 @@ def arena(has_model: bool = True, temperatures: tuple[float, ...] = (298.15,)) -
 
 def contest_of(has_model: bool = True, **keys: object) -> Contest:
     """Return a comparison on it, without a model directory."""
-    pool = arena(has_model)
-    return Contest(config_of(**keys), pool, truth_of_space(pool), None, ())
+    pool, config = arena(has_model), config_of(**keys)
+    of = mixtures_of(pool)
+    oracle = LaboratoryPool(of.table, of.batch, config.failure_rate, CONDUCTIVITY.name)
+    return Contest(config, pool, CONDUCTIVITY, truth_of_space(of).numpy(), oracle)
+
+
+def mixtures_of(pool: Arena) -> SpaceMixtures:
+    """Return what only mixtures of a space have."""
+    assert pool.mixtures is not None
+    return pool.mixtures

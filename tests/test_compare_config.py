@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from campaigns.compare_config import CompareCathodesConfig, CompareConfig, comparison_kind
 from tests.synthetic_arenas import config_of
+
+START = {"weight_fractions": {"EC": 0.5, "DMC": 0.5}, "salt": "LiPF6", "molality_mol_kg": 1.0}
+TABLE = {"file": "a.csv", "target": "y", "direction": "lowest"}
+CATHODES = {
+    "space": {
+        "metals": ["Mn2+", "Mn3+", "Ti4+"],
+        "metals_per_composition": [1, 2],
+        "lithium": [1.2],
+        "fluorine": [0.2],
+        "step": 0.05,
+    },
+    "objectives": [{"quantity": "capacity", "rate_mA_g": 20, "window_V": [1.5, 4.8], "cycle": 1}],
+    "strategies": ["greedy"],
+}
 
 
 @pytest.mark.parametrize(
@@ -12,16 +29,21 @@ from tests.synthetic_arenas import config_of
     [
         (
             {"space": None, "constraints": None},
-            "give either space, which the virtual laboratory measures, or replay",
+            "give one pool: space, which the virtual laboratory or truth measures, or replay, or table; "
+            "none came",
         ),
-        ({"replay": "molsets"}, "give either space, which the virtual laboratory measures, or replay"),
+        (
+            {"replay": "molsets"},
+            "give one pool: space, which the virtual laboratory or truth measures, or replay, or table; "
+            "space and replay came",
+        ),
         ({"strategies": ["greedy", "greedy"]}, "strategies holds one twice; give each once"),
         ({"strategies": []}, "at least 1 item"),
         ({"strategies": ["luck"]}, "Input should be 'gradient'"),
         ({"strategies": ["gradient"]}, "gradient needs a model and a space"),
         (
             {"space": None, "replay": "molsets"},
-            "constraints belongs to a space; a replay has its mixtures as they are",
+            "constraints belongs to a space; a replay has its measurements as they are",
         ),
         (
             {"space": None, "constraints": None, "replay": "molsets", "model": "diffmix-calisol"},
@@ -30,11 +52,101 @@ from tests.synthetic_arenas import config_of
         ({"constraints": {"bounds": {"PC": {"at_most": 1}}}}, 'no amount is called "PC"'),
         ({"retrain_every": -1}, "greater than or equal to 0"),
         ({"failure_rate": 1.0}, "less than 1"),
+        (
+            {"space": None, "constraints": None, "replay": "molsets", "truth": {"emulator": "a"}},
+            "truth belongs to a space; a replay has its measurements as they are",
+        ),
+        (
+            {"space": None, "constraints": None, "replay": "molsets", "failure_rate": 0.1},
+            "failure_rate belongs to a space; a replay has its measurements as they are",
+        ),
+        (
+            {"space": None, "constraints": None, "replay": "oer_plate", "starts": [START]},
+            "starts of a replay are drawn: give how many",
+        ),
+        (
+            {"space": None, "constraints": None, "replay": {"dataset": "molsets", "target": "a"}},
+            "target and direction belong to a file; a data set's are known",
+        ),
+        ({"replay": {"columns": {"a": "b"}}}, "give either dataset, a name that"),
+        (
+            {"space": None, "table": {**TABLE, "inputs": ["a"]}},
+            "constraints belongs to a space; a table has its measurements as they are",
+        ),
+        ({"space": None, "constraints": None, "table": TABLE}, "give inputs, the columns of amounts and"),
+        (
+            {"truth": {"emulator": "a", "noise": 0.1}},
+            "truth.noise belongs to cathodes; an emulator of mixtures scatters by the variance it states",
+        ),
+        (
+            {"truth": {"emulator": "a"}, "failure_rate": 0.1},
+            "failure_rate belongs to the virtual laboratory; an emulator fails at none",
+        ),
+        (
+            {"truth": {"emulator": "a"}, "model": "a"},
+            "model and truth.emulator are both a; who knows the truth has nothing to find: give another",
+        ),
+        (
+            {"starts": [{**START, "weight_fractions": {"EC": 0.5, "DMC": 0.500002}}]},
+            "weight_fractions sum to 1.000002; 1 was expected, to within 1e-06",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(keys: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message.replace("?", r"\?")):
         config_of(**keys)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (
+            {"strategies": ["gradient-ucb"]},
+            "gradient-ucb follows gradients over mixtures; cathodes have none",
+        ),
+        (
+            {"replay": "molsets"},
+            "replay does not go with objectives or metals, which are a space of cathodes",
+        ),
+        ({"table": TABLE}, "table does not go with objectives or metals, which are a space of cathodes"),
+        ({"failure_rate": 0.1}, "failure_rate does not go with objectives or metals"),
+        ({"model": "diffmix-calisol"}, "no model of cathodes is trained before: leave model out; the one"),
+        (
+            {"objectives": [{**CATHODES["objectives"][0], "name": name} for name in "ab"]},  # type: ignore[index]
+            "strategies are compared on one objective; a, b came",
+        ),
+        ({"truth": {"emulator": "drxnet-distilled", "noise": 1.0}}, "less than 1"),
+        ({"starts": [START]}, "Input should be a valid integer"),
+        ({"space": {**CATHODES["space"], "lithium": [3.0]}}, "lithium holds 3.0"),  # type: ignore[dict-item]
+        ({"constraints": {"bounds": {"Xx": {"at_most": 1}}}}, "Xx"),
+    ],
+)
+def test_cathodes_that_do_not_fit_are_refused(keys: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        CompareCathodesConfig.model_validate({**CATHODES, **keys})
+
+
+def test_which_kind_a_file_is() -> None:
+    assert comparison_kind(CATHODES) is CompareCathodesConfig
+    assert comparison_kind({"space": {"metals": []}}) is CompareCathodesConfig
+    assert comparison_kind({"replay": "molsets"}) is CompareConfig
+    config = CompareCathodesConfig.model_validate({**CATHODES, "model": None})
+    assert (config.truth.emulator, config.truth.noise, config.starts) == ("drxnet-distilled", None, 40)
+
+
+def test_paths_are_seen_from_the_job() -> None:
+    job = Path("jobs/mine.yaml")
+    table = CompareConfig.model_validate({"table": {**TABLE, "inputs": ["a"]}, "strategies": ["greedy"]})
+    assert table.relative_to(job).table.file == Path("jobs/a.csv")  # type: ignore[union-attr]
+    assert table.model is None
+    replay = CompareConfig.model_validate({"replay": {"file": "../b.csv"}, "strategies": ["greedy"]})
+    assert replay.relative_to(job).replay.file == Path("jobs/../b.csv")  # type: ignore[union-attr]
+    assert replay.replay.target == "log10_conductivity_S_cm"  # type: ignore[union-attr]
+    for name, seen in (("mine/model", "jobs/mine/model"), ("molsets-conductivity", "molsets-conductivity")):
+        emulated = config_of(truth={"emulator": name}).relative_to(job)
+        assert emulated.truth.emulator == seen  # type: ignore[union-attr]
+        cathodes = CompareCathodesConfig.model_validate({**CATHODES, "truth": {"emulator": name}})
+        assert cathodes.relative_to(job).truth.emulator == seen
 
 
 def test_defaults() -> None:

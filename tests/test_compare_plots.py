@@ -10,9 +10,9 @@ import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
-from campaigns.compare import ternary_of
 from campaigns.compare_plots import Ternary, save_trajectories
-from tests.synthetic_arenas import SPACE, arena, config_of, contest_of
+from campaigns.contests import ternary_of
+from tests.synthetic_arenas import SPACE, arena, config_of, contest_of, mixtures_of
 
 SHARES = np.array([[i, j, 10 - i - j] for i in range(11) for j in range(11 - i)]) / 10
 POOL = Ternary(("PC", "DMC", "EC"), SHARES, 10 - 9 * np.square(SHARES - 1 / 3).sum(1))
@@ -86,8 +86,8 @@ def test_a_comparison_of_three_solvents_has_a_map_of_its_pool() -> None:
     pool = ternary_of(config_of())
     assert pool is not None
     assert pool.solvents == ("EC", "DMC", "DEC")
-    assert pool.worth == pytest.approx(contest_of().worth.numpy())
-    frame = arena().frame(range(len(arena())))
+    assert pool.worth == pytest.approx(contest_of().worth)
+    frame = mixtures_of(arena()).frame(range(len(arena())))
     slots = [(frame[f"solvent_{i}"], frame[f"weight_fraction_{i}"].fillna(0.0)) for i in (1, 2, 3)]
     for column, name in enumerate(pool.solvents):
         expected = sum(share.where(solvent == name, 0.0) for solvent, share in slots)

@@ -12,6 +12,7 @@ from rich.console import Console
 from scipy.stats import wilcoxon
 
 from campaigns.compare_report import print_summary, summarise, write_comparison
+from campaigns.worth import Target
 
 
 def _rows(ends: dict[str, list[float]], rounds: int = 4) -> pd.DataFrame:
@@ -94,6 +95,28 @@ def test_words_are_no_stronger_than_the_tests() -> None:
     told = summarise(_rows({"greedy": GOOD, "random": BAD}), "top").sentences
     assert told[0].startswith("greedy has the largest share of the top")
     assert told[2] == "Gradient and Bayesian were not compared with each other."
+
+
+def test_targets_of_any_sign_are_made_up_by_regret() -> None:
+    target = Target("overpotential_V", "lowest")
+    rows = _rows({"gradient": [0.0, 0.0, 0.02], "random": [0.4, 0.3, 0.2]})
+    summary = summarise(rows.assign(best=-rows["best"]), "best", target)
+    assert summary.table["improvement"].tolist() == pytest.approx([0.5, 0.2])
+    assert summary.table["best"].tolist() == pytest.approx([-10.0, -7.0])
+    assert summary.sentences[-1] == target.words
+
+
+def test_campaigns_in_which_nothing_worked() -> None:
+    rows = _rows({"greedy": [0.1, 0.2], "random": [0.3, 0.4]})
+    failed = rows.assign(best=np.where(rows["seed"] == 0, np.nan, rows["best"]))
+    table = summarise(failed, "best", Target("energy_Wh_kg")).table
+    assert table["best"].isna().all()
+    none = rows.assign(best=np.where(rows["round"] == 0, 0.0, rows["best"]))
+    assert np.isinf(summarise(none, "best").table["improvement"]).all()
+    assert (summarise(rows.assign(best=0.0), "best").table["improvement"] == 0).all()
+    said = StringIO()
+    print_summary(summarise(failed, "best", Target("energy_Wh_kg")), Console(width=250, file=said))
+    assert "none (none to none)" in said.getvalue()
 
 
 def test_one_strategy_alone() -> None:

@@ -9,14 +9,14 @@ import torch
 from campaigns.arenas import truth_of_space
 from campaigns.learning import Learnt, LearntNetworks
 from surrogates.gaussian_process import matern
-from tests.synthetic_arenas import arena
+from tests.synthetic_arenas import arena, mixtures_of
 
 
 @pytest.mark.parametrize("has_model", [True, False])
 def test_what_is_learnt_is_the_posterior_over_the_prior(has_model: bool) -> None:
     pool = arena(has_model)
     places = torch.tensor(np.random.default_rng(0).choice(len(pool), 10, replace=False))
-    values = truth_of_space(pool)[places]
+    values = truth_of_space(mixtures_of(pool))[places]
     learnt = Learnt.of(pool, places, values, 0)
     process, scale = learnt.process, learnt.spread * pool.prior_std
     y = (values - learnt.shift - pool.prior_mean[places]) / scale[places]
@@ -34,7 +34,7 @@ def test_what_is_learnt_is_the_posterior_over_the_prior(has_model: bool) -> None
 
 def test_between_fits_lengthscales_stay() -> None:
     pool = arena()
-    truth = truth_of_space(pool)
+    truth = truth_of_space(mixtures_of(pool))
     first = Learnt.of(pool, torch.arange(8), truth[:8], 0)
     later = Learnt.of(pool, torch.arange(12), truth[:12], 0, first)
     assert torch.equal(later.process.lengthscale, first.process.lengthscale)
@@ -45,7 +45,7 @@ def test_between_fits_lengthscales_stay() -> None:
 def test_networks_go_through_what_was_measured_and_differ_elsewhere(has_model: bool) -> None:
     pool = arena(has_model)
     places = torch.tensor(np.random.default_rng(1).choice(len(pool), 12, replace=False))
-    values = truth_of_space(pool)[places]
+    values = truth_of_space(mixtures_of(pool))[places]
     learnt = LearntNetworks.of(pool, places, values, 0)
     said = learnt.members(pool)
     error = (said.mean(0)[places] - values).abs() / (learnt.spread * pool.prior_std[places])
@@ -56,7 +56,7 @@ def test_networks_go_through_what_was_measured_and_differ_elsewhere(has_model: b
 
 def test_networks_between_trainings_are_the_earlier_ones() -> None:
     pool = arena()
-    truth = truth_of_space(pool)
+    truth = truth_of_space(mixtures_of(pool))
     first = LearntNetworks.of(pool, torch.arange(8), truth[:8], 0)
     assert LearntNetworks.of(pool, torch.arange(12), truth[:12], 0, first) is first
 

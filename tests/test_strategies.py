@@ -16,13 +16,13 @@ from campaigns import strategies
 from campaigns.arenas import truth_of_space
 from campaigns.learning import Learner, Learnt, LearntNetworks
 from campaigns.strategies import STRATEGIES, Name, View, learner, needs_gradients, strategy
-from tests.synthetic_arenas import arena
+from tests.synthetic_arenas import arena, mixtures_of
 
 
 def _view(m: int = 8, has_model: bool = True, seed: int = 0, learns: Learner | None = Learnt.of) -> View:
     pool = arena(has_model)
     measured = [int(i) for i in np.random.default_rng(seed).choice(len(pool), m, replace=False)]
-    values = truth_of_space(pool)[measured]
+    values = truth_of_space(mixtures_of(pool))[measured]
     found = learns(pool, torch.tensor(measured), values, 0, None) if learns else None
     return View(pool, tuple(measured), tuple(values.tolist()), 4, found, seed)
 
@@ -84,8 +84,8 @@ def test_gradients_end_at_the_best_that_is_believed() -> None:
 
 def test_gradients_stay_at_the_temperature_they_begin_at() -> None:
     pool = arena(temperatures=(298.15, 318.15))
-    T = pool.batch.temperature_K
-    truth = truth_of_space(pool)
+    T = mixtures_of(pool).batch.temperature_K
+    truth = truth_of_space(mixtures_of(pool))
     for temperature in (298.15, 318.15):
         start = int((T - temperature).abs().argmin())
         places = torch.tensor([start])
@@ -107,7 +107,7 @@ def test_gradients_need_a_model() -> None:
 def test_paths_go_on_by_a_step_a_round_from_each_start() -> None:
     pool = arena()
     starts = (3, 40, 200)
-    values = tuple(truth_of_space(pool)[list(starts)].tolist())
+    values = tuple(truth_of_space(mixtures_of(pool))[list(starts)].tolist())
     empty = torch.empty(0, dtype=torch.int64)
     unlearnt = Learnt.of(pool, empty, empty.double(), 0)
     measured, rounds = list(starts), []

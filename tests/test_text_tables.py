@@ -31,6 +31,11 @@ def test_cells_stay_as_written_under_their_spreadsheet_rows(tmp_path: Path) -> N
     assert table.empty_rows == 2
 
 
+def test_a_published_file_without_a_header_is_given_one(tmp_path: Path) -> None:
+    table = read_text(_file(tmp_path, "0.5,0.5\n\n1,2\n"), names=("a", "b"))
+    assert table.cells.to_dict("index") == {1: {"a": "0.5", "b": "0.5"}, 3: {"a": "1", "b": "2"}}
+
+
 def test_parquet_gives_the_same_cells_as_csv(tmp_path: Path) -> None:
     frame = pd.DataFrame({"salt": ["LiPF6", None], "m": [0.1, 298.15], "n": [1, 2]})
     frame.to_parquet(tmp_path / "a.parquet")

@@ -29,14 +29,16 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from activelearn.chemical_constraints import MixtureVariables
-from campaigns.arenas import TARGET
-from campaigns.compare import Contest, choose_comparison, contest, play
+from campaigns.arenas import SpaceMixtures
+from campaigns.compare import play
 from campaigns.compare_report import summarise
+from campaigns.contests import Contest, choose_comparison, contest
 from campaigns.oracles import VirtualLaboratory
 from campaigns.strategies import Name
+from campaigns.worth import CONDUCTIVITY
 
 JOB, SEEDS = "compare-carbonates", 5
+TARGET = CONDUCTIVITY.name
 OURS: tuple[Name, ...] = ("gradient", "gradient-ucb", "bayesian", "ucb", "greedy")
 NO_MODEL: tuple[Name, ...] = ("bayesian", "bayesian-ei", "ucb", "greedy")
 Proposal = dict[str, float]
@@ -63,10 +65,9 @@ class Setting:
     @staticmethod
     def of(asked: Contest) -> Setting:
         """Return the setting of a comparison on a space of one salt and one temperature."""
-        arena = asked.arena
-        assert arena.space is not None
-        solvents, (salt,) = list(arena.space.solvents), list(arena.space.salts)
-        x = MixtureVariables(arena.space.solvents, arena.space.salts).rows(arena.batch, arena.table)
+        of = mixtures_of(asked)
+        solvents, (salt,) = list(of.space.solvents), list(of.space.salts)
+        x = of.rows
         return Setting(
             asked, solvents, salt, pd.DataFrame(x[:, :-1].numpy().round(6), columns=[*solvents, salt])
         )
@@ -82,7 +83,7 @@ class Setting:
         row: dict[str, object] = {}
         for slot, (name, share) in enumerate(used.items(), start=1):
             row |= {f"solvent_{slot}": name, f"weight_fraction_{slot}": share / sum(used.values())}
-        temperature_K = float(self.asked.arena.batch.temperature_K[0])
+        temperature_K = float(mixtures_of(self.asked).batch.temperature_K[0])
         return pd.DataFrame(
             [
                 {
@@ -96,9 +97,15 @@ class Setting:
 
     def is_feasible(self, amounts: Proposal) -> bool:
         """Return whether a mixture fulfils all constraints, those of the space included."""
-        assert self.asked.arena.constraints is not None
-        x = [*(amounts[name] for name in self.pool), float(self.asked.arena.batch.temperature_K[0])]
-        return bool(self.asked.arena.constraints.is_feasible(torch.tensor([x], dtype=torch.float64))[0])
+        of = mixtures_of(self.asked)
+        x = [*(amounts[name] for name in self.pool), float(of.batch.temperature_K[0])]
+        return bool(of.constraints.is_feasible(torch.tensor([x], dtype=torch.float64))[0])
+
+
+def mixtures_of(asked: Contest) -> SpaceMixtures:
+    """Return the mixtures of its space."""
+    assert asked.arena.mixtures is not None
+    return asked.arena.mixtures
 
 
 def baybe(setting: Setting, seed: int) -> Ask:
@@ -187,7 +194,7 @@ def campaign(setting: Setting, name: str, seed: int) -> pd.DataFrame:
     law = VirtualLaboratory(between=0.0, repeatability=0.0, target=TARGET)
     first = play(asked, "random", seed).iloc[0]
     places = [int(place) for place in first["places"].split()]
-    starts = pd.concat([laboratory.measure(asked.arena.frame([place])) for place in places])
+    starts = pd.concat([laboratory.measure(mixtures_of(asked).frame([place])) for place in places])
     measured = setting.pool.iloc[places].assign(**{TARGET: starts[TARGET].to_numpy()})
     measured = measured.reset_index(drop=True)
     ask = TOOLS[name](setting, seed)
