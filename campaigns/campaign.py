@@ -18,8 +18,9 @@ import torch
 from pydantic import ValidationError
 
 from activelearn.acquisition import Acquisition
+from activelearn.asked import Asked, Proposals
 from activelearn.experiments import Experiments, Listed
-from activelearn.propose import Asked, Proposals, propose
+from activelearn.propose import propose
 from activelearn.screening import Engine, in_process
 from campaigns.campaign_history import (
     Given,

@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 from scipy.stats import binom
 
-from activelearn.propose import Proposals
+from activelearn.asked import Proposals
 from campaigns.campaign_history import History, StoredMeasurement, StoredProposal
 from campaigns.stored_mixtures import StoredMixture
 from surrogates.calibration import COVERAGE

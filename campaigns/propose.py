@@ -17,10 +17,11 @@ from rich.table import Table
 from torch import Tensor
 
 from activelearn.acquisition import WORDS, Kind
+from activelearn.asked import Asked, Proposals
 from activelearn.chemical_constraints import MixtureVariables
 from activelearn.constraints import Constraints
 from activelearn.experiments import Experiments, Listed, MixtureModel
-from activelearn.propose import Asked, Proposals, propose
+from activelearn.propose import propose
 from activelearn.screening import Engine
 from activelearn.spaces import MixtureSpace
 from campaigns.constrained_list import ConstrainedSpace

@@ -10,7 +10,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from activelearn.propose import Proposals
+from activelearn.asked import Proposals
 from campaigns.campaign_history import History
 from campaigns.campaign_status import Quality, Status, hint_of, print_status, status_of
 from surrogates.prediction import Prediction

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from activelearn.acquisition import KINDS, Acquisition, Kind
+from activelearn.asked import Asked, Proposals, best_of
 from activelearn.chemical_constraints import MixtureVariables, at_least, at_most
 from activelearn.constraints import Constraint, Constraints
 from activelearn.experiments import Experiments, Listed, MixtureModel
+from activelearn.free_amounts import best_in_region, region_of_all, worth_in
 from activelearn.mixture_masks import MixtureMask
-from activelearn.propose import Asked, How, Proposals, _best, best_in_region, propose, region_of_all, worth_in
+from activelearn.propose import How, propose
 from activelearn.spaces import MixtureSpace
 from surrogates.errors import InputError
 from surrogates.mixture_data import MixtureData, mixture_rows
@@ -275,5 +277,5 @@ def test_before_the_first_measurement_what_is_not_allowed_is_not_the_best() -> N
     # With nothing measured, what is believed of the candidates that are drawn stands for the best.
     found = propose(_asked("log-ei", constraints=(without,), measured=0, learns=False), 1, "pool")
     asked = _asked("log-ei", constraints=(without,), measured=0, learns=False)
-    assert _best(asked, asked.experiments.baseline) <= allowed + 1e-5
+    assert best_of(asked, asked.experiments.baseline) <= allowed + 1e-5
     assert found.x[0, most] == 0
