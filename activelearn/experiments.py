@@ -218,6 +218,12 @@ class Experiments:
         """Return some of the measured mixtures as the surrogate takes them."""
         return self._listed_rows(self.measured)[which]
 
+    def measured_amounts(self, which: Tensor) -> Tensor:
+        """Return the amounts of some of the measured mixtures that could be candidates, `n x d`."""
+        if self.measured is None:
+            return torch.zeros(0, len(self.variables.names), dtype=torch.float64)
+        return self._amounts(self.measured)[0][which]
+
     def pending_rows(self) -> Tensor:
         """Return the pending mixtures as the surrogate takes them, `p x ...`."""
         return self._listed_rows(self.pending)

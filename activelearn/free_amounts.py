@@ -47,7 +47,7 @@ def polished(asked: Asked, found: Proposals) -> Proposals:
         value[place] = as_it_was
         # Where a path ends beside another proposal, a point on the way there may still be better.
         better = climbed.z[climbed.value.argsort(descending=True, stable=True)]
-        better = _without_traces(better[: int((climbed.value > as_it_was).sum())])
+        better = without_traces(better[: int((climbed.value > as_it_was).sum())])
         standing = may_stand(asked, region, better, others).nonzero()[:, 0]
         if len(standing):
             z = better[standing[0]]
@@ -67,7 +67,7 @@ def continuous(asked: Asked, q: int) -> Proposals:
     x, values = torch.zeros(0, len(e.variables.names), dtype=torch.float64), []
     for place in range(q):
         z, value = best_in_region(worth_in(asked, region, x), region, asked.seed + place)
-        z = _without_traces(z)
+        z = without_traces(z)
         standing = may_stand(asked, region, z, x).nonzero()[:, 0]
         if not len(standing):
             known = " that the model knows" if asked.avoid_unknown else ""
@@ -149,20 +149,24 @@ class _OfPoints(AcquisitionFunction):
 
 def worth_in(asked: Asked, region: Region, before: Tensor) -> Callable[[Tensor], Tensor]:
     """Return what amounts of a region are worth, `n x f` to `n`, beside the proposals before them."""
+    function = function_of(asked, before)
+
+    def worth(z: Tensor) -> Tensor:
+        value: Tensor = function(asked.experiments.of_region(region, z).unsqueeze(-2))
+        return value
+
+    return worth
+
+
+def function_of(asked: Asked, before: Tensor) -> AcquisitionFunction:
+    """Return BoTorch's function of one more experiment beside the proposals before it, `p x d`."""
     e = asked.experiments
     base = e.baseline
     best = best_of(asked, base)
     base = highest(e, base)
     pending = torch.cat([e.pending_rows(), e.rows(e.mixtures(before))]) if len(before) else e.pending_rows()
-    acquisition = asked.beside(base)
     waiting = pending if len(pending) else None
-    function = acquisition.function(e.surrogate, best, e.measured_rows(base), waiting, asked.seed)
-
-    def worth(z: Tensor) -> Tensor:
-        value: Tensor = function(e.of_region(region, z).unsqueeze(-2))
-        return value
-
-    return worth
+    return asked.beside(base).function(e.surrogate, best, e.measured_rows(base), waiting, asked.seed)
 
 
 def region_of(asked: Asked, x: Tensor, may_vanish: bool = False) -> Region | None:
@@ -210,7 +214,7 @@ def region_of_all(asked: Asked) -> Region:
     return region
 
 
-def _without_traces(z: Tensor) -> Tensor:
+def without_traces(z: Tensor) -> Tensor:
     """Return points with 0 for amounts that rounding has left."""
     return torch.where(z.abs() < _TRACE, 0.0, z)
 

@@ -12,12 +12,13 @@ from torch import Tensor
 from activelearn.acquisition import joint
 from activelearn.asked import SHORTLIST, Asked, Proposals, best_of, highest, rows_of
 from activelearn.free_amounts import continuous, polished
+from activelearn.gradient_proposals import climbed
 from activelearn.pool import JointPosterior, choose
 from activelearn.screening import Engine, Score, Screen, in_process, run
 from surrogates.errors import InputError, Problem
 from surrogates.prediction import Prediction
 
-How = Literal["pool", "mixed", "continuous"]
+How = Literal["pool", "mixed", "continuous", "gradient"]
 _BESIDE = 64
 """Candidates of a finely stepped pool that one mixture may rule out."""
 _UNKNOWN = -1e30
@@ -31,7 +32,8 @@ def propose(asked: Asked, q: int, how: How, engine: Engine = in_process) -> Prop
         asked: What for.
         q: How many.
         how: `pool`, candidates as they are; `mixed`, their components with the best amounts; `continuous`,
-            the best amounts of all solvents with the one salt of a space.
+            the best amounts of all solvents with the one salt of a space; `gradient`, where gradients lead
+            from the best measured mixtures, each within its own components.
         engine: Who scores a pool.
 
     Raises:
@@ -42,6 +44,9 @@ def propose(asked: Asked, q: int, how: How, engine: Engine = in_process) -> Prop
     try:
         if how == "continuous":
             return continuous(asked, q)
+        if how == "gradient":
+            best = best_of(asked, asked.experiments.baseline)
+            return climbed(asked, q, _shortlist(asked, q, best, engine, runs_freely=True))
         found = _from_pool(asked, q, engine, runs_freely=how == "mixed")
         return found if how == "pool" else polished(asked, found)
     finally:

@@ -229,7 +229,8 @@ class Campaign:
         hint = "Nothing that could be a candidate has been measured yet: go on."
         if ours:
             try:
-                hint = hint_of(propose(asked, 1, self.config.way(), engine))
+                way = self.config.way()  # an expected improvement is no gradient's
+                hint = hint_of(propose(asked, 1, "mixed" if way == "gradient" else way, engine))
             except InputError as error:
                 hint = f"No experiment is left to propose: {error.problems[0].wrong}."
         return status_of(self.head.target, known, ours, hint)
