@@ -73,7 +73,7 @@ def climbed(asked: Asked, q: int, candidates: Tensor) -> Proposals:
 
 def _with_ends(asked: Asked, paths: list[_Path], x: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
     """Return amounts and values with those to which paths lead: ends, the best first, then points before."""
-    left = []
+    left: list[_Path] = []
     for ends_only in (True, False):
         for path in sorted(paths, key=lambda path: -float(path.value[0])) if ends_only else left:
             z = path.z[:1] if ends_only else path.z
