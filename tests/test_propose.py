@@ -104,7 +104,10 @@ def _check(asked: Asked, found: Proposals, q: int) -> None:
     e = asked.experiments
     assert len(found) == q
     assert e.constraints.is_feasible(found.x).all()
-    assert len({tuple(row) for row in found.x.mul(1e4).round().tolist()}) == q
+    least = [0.01] * len(e.space.solvents) + [0.02] * len(e.space.salts) + [1.0]
+    every = torch.cat([found.x, e.known]) / torch.tensor(least, dtype=torch.float64)
+    apart = torch.cdist(every[:q], every, p=torch.inf)
+    assert (apart[~torch.eye(*apart.shape, dtype=torch.bool)] > 1 - 1e-5).all()
     assert not e.is_taken(found.x).any()
     assert found.value.isfinite().all()
     expected = e.predictor.predict(e.mixtures(found.x))
@@ -160,9 +163,9 @@ def e_of(asked: Asked, x: Tensor) -> Tensor:
     return function(e.rows(e.mixtures(x)).unsqueeze(-2))[0]
 
 
-@settings(max_examples=8)
+@settings(max_examples=6)
 @given(
-    how=st.sampled_from(["mixed", "continuous", "gradient"]),
+    how=st.sampled_from(["mixed", "gradient"]),  # `continuous` takes seconds
     kind=st.sampled_from(["mean", "ucb"]),
     measured=st.sampled_from([0, 1, 8]),
     pending=st.sampled_from([0, 3]),
@@ -182,10 +185,6 @@ def test_a_laboratory_can_tell_proposals_apart(
     asked = replace(asked, experiments=replace(e, pending=before))
     found = propose(asked, 3, how)
     _check(asked, found, 3)
-    every = torch.cat([found.x, asked.experiments.known])
-    least = torch.tensor([0.01] * 3 + [0.02, 1.0], dtype=torch.float64)
-    apart = torch.cdist(found.x / least, every / least, p=torch.inf)
-    assert (apart[~torch.eye(*apart.shape, dtype=torch.bool)] > 1 - 1e-5).all()
 
 
 @pytest.mark.parametrize("kind", ["log-nei", "mean", "ucb"])
