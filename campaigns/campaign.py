@@ -18,8 +18,9 @@ import torch
 from pydantic import ValidationError
 
 from activelearn.acquisition import Acquisition
+from activelearn.asked import Asked, Proposals
 from activelearn.experiments import Experiments, Listed
-from activelearn.propose import Asked, Proposals, propose
+from activelearn.propose import propose
 from activelearn.screening import Engine, in_process
 from campaigns.campaign_history import (
     Given,
@@ -30,7 +31,7 @@ from campaigns.campaign_history import (
     StoredProposal,
 )
 from campaigns.campaign_results import Reading, read_results, repeated, text_of_frame
-from campaigns.campaign_status import Status, hint_of, status_of
+from campaigns.campaign_status import Status, best_of, status_of
 from campaigns.candidate_tables import candidate_frame
 from campaigns.constrained_list import ConstrainedSpace
 from campaigns.constraint_config import ConstraintsConfig, used_files
@@ -44,6 +45,7 @@ from campaigns.propose import (
 from campaigns.propose_config import ProposeConfig
 from campaigns.row_models import AnyMixtureModel, check_finite
 from campaigns.screen import model_directory
+from campaigns.stopping import hint_of, scatter_of
 from campaigns.store import Store
 from campaigns.stored_mixtures import StoredMixture, mixture_batch, stored_mixtures
 from surrogates.checkpoints import takes_one_salt
@@ -226,9 +228,13 @@ class Campaign:
         measured = known.standing("measured")
         ours = [measured[place] for place in asked.experiments.baseline.tolist()]
         hint = "Nothing that could be a candidate has been measured yet: go on."
-        if ours:
+        if best := best_of(ours):
+            way = self.config.way()  # an expected improvement is no gradient's
             try:
-                hint = hint_of(propose(asked, 1, self.config.way(), engine))
+                found = propose(asked, 1, "mixed" if way == "gradient" else way, engine)
+                stated = float(found.prediction.aleatoric.double().sqrt()[0])
+                scatter = scatter_of(self.head.target, measured, best.value, stated)
+                hint = hint_of(self.head.target, float(found.value[0].exp()), best.value, scatter)
             except InputError as error:
                 hint = f"No experiment is left to propose: {error.problems[0].wrong}."
         return status_of(self.head.target, known, ours, hint)

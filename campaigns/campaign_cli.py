@@ -46,6 +46,7 @@ def suggest(
     from campaigns.campaign import Campaign
     from campaigns.predict import check_all_free, check_suffix, write_table
     from campaigns.propose import Proposed, print_proposed
+    from campaigns.stopping import worth_warnings
 
     if out is not None:
         check_suffix(out)
@@ -55,7 +56,7 @@ def suggest(
     if out is not None:
         write_table(table, out)
     print_proposed(
-        Proposed(table, opened.head.target, tuple(opened.warnings())),
+        Proposed(table, opened.head.target, (*opened.warnings(), *worth_warnings(table))),
         out,
         Console(width=_width(), highlight=False),
     )

@@ -9,8 +9,8 @@ import numpy as np
 from rich.console import Console
 from scipy.stats import binom
 
-from activelearn.propose import Proposals
 from campaigns.campaign_history import History, StoredMeasurement, StoredProposal
+from campaigns.stopping import same_mixtures
 from campaigns.stored_mixtures import StoredMixture
 from surrogates.calibration import COVERAGE
 
@@ -18,8 +18,6 @@ _UNLIKELY = 0.05
 """Chance below which what came is not what was stated."""
 _FEWEST = 5
 """Proposals measured, below which nothing is said about the model."""
-_SMALL = 0.1
-"""Of the noise: a gain below this cannot be told from none without a hundred repeats."""
 
 
 @dataclass(frozen=True)
@@ -98,34 +96,18 @@ def status_of(target: str, known: History, ours: Sequence[StoredMeasurement], hi
         target: What is measured, with its unit.
         known: All that the campaign holds.
         ours: The measurements that count of mixtures that it could propose.
-        hint: See `hint_of`.
+        hint: See `stopping.hint_of`.
     """
     return Status(
         target=target,
         measured=len(known.standing("measured")),
         failed=len(known.standing("failed")),
         corrected=len(known.corrected_by),
-        best=_best(ours),
+        best=best_of(ours),
         pending=tuple(known.pending()),
         quality=_quality(known),
         hint=hint,
     )
-
-
-def hint_of(found: Proposals) -> str:
-    """Return whether to go on: what the next experiment is expected to bring, against noise.
-
-    Args:
-        found: One, chosen by the logarithm of its expected improvement on the best so far.
-    """
-    gain = float(found.value[0].exp())
-    noise = float(found.prediction.aleatoric.double().sqrt()[0])
-    words = f"the next experiment is expected to gain {gain:.2g}, and a measurement scatters by {noise:.2g}"
-    if gain >= noise:
-        return f"Go on: {words}."
-    if gain >= _SMALL * noise:
-        return f"Gains become small: {words}. Repeat the best before going on, so that it is known better."
-    return f"It may be time to stop: {words}."
 
 
 def print_status(status: Status, console: Console) -> None:
@@ -148,20 +130,11 @@ def print_status(status: Status, console: Console) -> None:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
-def _best(rows: Sequence[StoredMeasurement]) -> Best | None:
+def best_of(rows: Sequence[StoredMeasurement]) -> Best | None:
     """Return the mixture whose measurements have the highest mean: one that is repeated tells more."""
-    groups: dict[frozenset[str], list[list[StoredMeasurement]]] = {}
-    for row in rows:
-        alike = groups.setdefault(row.mixture.molecules(), [])
-        same = next((group for group in alike if group[0].mixture.is_same(row.mixture)), None)
-        if same is None:
-            alike.append([row])
-        else:
-            same.append(row)
     found = [
         Best(group[0].mixture, float(np.mean([m.value for m in group if m.value is not None])), _ids(group))
-        for alike in groups.values()
-        for group in alike
+        for group in same_mixtures(rows)
     ]
     return max(found, key=lambda one: one.value, default=None)
 

@@ -12,7 +12,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from activelearn.propose import Asked, Proposals, propose
+from activelearn.asked import Asked, Proposals
+from activelearn.propose import propose
 from campaigns import campaign as campaigning
 from campaigns.campaign import Campaign
 from campaigns.oracles import VirtualLaboratory
