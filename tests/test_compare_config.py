@@ -29,13 +29,11 @@ CATHODES = {
     [
         (
             {"space": None, "constraints": None},
-            "give one pool: space, which the virtual laboratory or truth measures, or replay, or table; "
-            "none came",
+            "give one pool: space, which the virtual laboratory or truth measures, or replay, or table; none",
         ),
         (
             {"replay": "molsets"},
-            "give one pool: space, which the virtual laboratory or truth measures, or replay, or table; space "
-            "and replay came",
+            "which the virtual laboratory or truth measures, or replay, or table; space and replay came",
         ),
         ({"strategies": ["greedy", "greedy"]}, "strategies holds one twice; give each once"),
         ({"strategies": []}, "at least 1 item"),
