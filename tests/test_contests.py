@@ -177,8 +177,8 @@ def test_what_cannot_be_a_pool(tmp_path: Path) -> None:
         job_of(tmp_path, replay="diffmix-excess")
     assert str(caught.value) == (
         'data set "diffmix-excess": it holds excess molar enthalpies (631) and volumes (1,069) of binary '
-        "mixtures, 293 to 343 K, no measurements that could be a pool. Name one that does: molsets, calisol23, "
-        "diffmix, oer_plate, p3ht."
+        "mixtures, 293 to 343 K, no measurements that could be a pool. Name one that does: molsets, "
+        "calisol23, diffmix, oer_plate, p3ht."
     )
     with pytest.raises(InputError) as caught:
         job_of(tmp_path, replay={"file": "../none.csv"})
