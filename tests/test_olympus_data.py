@@ -20,7 +20,7 @@ def test_a_file_without_a_header(tmp_path: Path) -> None:
     assert table.values.tolist() == [13.19, 15.5]
     assert table.whole == 100.0
     path.write_text("75.0,0.0,25.0,0.0,0.0,13.19\n30,0,70,0,15.5\n", encoding="utf-8")
-    with pytest.raises(InputError, match="data.csv, row 2: 5 cells stand here, the header has 6"):
+    with pytest.raises(InputError, match=r"data\.csv, row 2: 5 cells stand here, the header has 6"):
         load_olympus(path, P3HT)
 
 
