@@ -7,6 +7,7 @@ is enough to keep, of each draw, the best so far.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from botorch.acquisition.logei import TAU_RELU
@@ -18,6 +19,8 @@ from torch import Tensor
 
 from activelearn.acquisition import Acquisition
 
+DrawsKind = Literal["log-ei", "thompson"]
+"""Rules that look at draws alone."""
 _DRAWS = 1024
 _SMOOTH = 1e-3
 """Width, in standard deviations, of the step by which a draw counts as better than the best."""
@@ -89,6 +92,27 @@ def choose(acquisition: Acquisition, posterior: JointPosterior, best: float, q: 
     scale = float(posterior.covariance.diagonal()[:n].mean().sqrt().clamp_min(1e-9))
     choose_by = _by_probability if kind == "pi" else _by_improvement
     return choose_by(draws[:, :n], waiting, floor, scale, q)
+
+
+def choose_of_draws(kind: DrawsKind, draws: Tensor, best: float, q: int) -> Batch:
+    """Return a batch by draws that are given, as the members of an ensemble are.
+
+    Args:
+        kind: The rule.
+        draws: `S x n`, what each holds possible of each candidate.
+        best: Best value that was measured, for `log-ei`.
+        q: How many, at most `n`.
+
+    Raises:
+        ValueError: If there are fewer candidates.
+    """
+    n = draws.shape[1]
+    if q > n:
+        raise ValueError(f"{n} candidates are fewer than {q}")
+    if kind == "thompson":
+        return _by_thompson(draws, q)
+    scale = float(draws.var(0).mean().sqrt().clamp_min(1e-9))
+    return _by_improvement(draws, draws[:, :0], draws.new_full((len(draws),), best), scale, q)
 
 
 def _draws(posterior: JointPosterior, seed: int) -> Tensor:

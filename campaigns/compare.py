@@ -19,8 +19,9 @@ from campaigns.arenas import Arena
 from campaigns.cathode_truth import check_ours
 from campaigns.compare_config import AnyComparison
 from campaigns.contests import Contest
+from campaigns.learning import Learner, Learnt, LearntNetworks
 from campaigns.report import progress
-from campaigns.strategies import Learnt, Name, View, learns, strategy
+from campaigns.strategies import Name, View, learner, strategy
 from surrogates.errors import InputError, Problem
 
 _ROUND = 1000
@@ -41,10 +42,12 @@ def play(asked: Contest, name: Name, seed: int) -> pd.DataFrame:
     starts = len(measured)
     values = asked.values(measured, seed)
     rows = [_row(asked, name, seed, 0, measured, values, measured, 0.0)]
-    learnt = None
+    learns = learner(name)
+    learnt: Learnt | LearntNetworks | None = None
     for number in range(1, config.rounds + 1):
         started = perf_counter()
-        learnt = _learnt(config, arena, measured, values, seed, number, learnt) if learns(name) else None
+        if learns is not None:
+            learnt = _learnt(learns, config, arena, measured, values, seed, number, learnt)
         round_seed = seed * _ROUND + number
         view = View(arena, tuple(measured), tuple(values), starts, learnt, round_seed)
         chosen = strategy(name)(view, config.batch)
@@ -145,20 +148,21 @@ def _infeasible(arena: Arena, places: list[int]) -> int:
 
 
 def _learnt(
+    learns: Learner,
     config: AnyComparison,
     arena: Arena,
     measured: list[int],
     values: list[float],
     seed: int,
     number: int,
-    last: Learnt | None,
-) -> Learnt:
-    """Return what a process has learnt before a round."""
+    last: Learnt | LearntNetworks | None,
+) -> Learnt | LearntNetworks:
+    """Return what a learner has learnt before a round."""
     worked = np.isfinite(values) if config.retrain_every else np.zeros(len(values), dtype=bool)
     places = torch.tensor(np.array(measured)[worked], dtype=torch.int64)
     target = torch.tensor(np.array(values)[worked])
     is_new = last is None or (config.retrain_every and (number - 1) % config.retrain_every == 0)
-    return Learnt.of(arena, places, target, seed, None if is_new else last)
+    return learns(arena, places, target, seed, None if is_new else last)
 
 
 def _row(

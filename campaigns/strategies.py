@@ -17,20 +17,13 @@ from activelearn.ascent import ascend
 from activelearn.constraints import Constraints
 from activelearn.experiments import Experiments
 from activelearn.landscape import TRACE
-from activelearn.pool import JointPosterior, choose
+from activelearn.pool import DrawsKind, JointPosterior, choose, choose_of_draws
 from activelearn.regions import Region
 from activelearn.spaces import MixtureSpace
 from campaigns.arenas import Arena, Ensemble, SpaceMixtures
+from campaigns.learning import Learner, Learnt, LearntNetworks
 from surrogates.forest import mean_and_variance
-from surrogates.gaussian_process import GaussianProcess
-from surrogates.gp_fitting import fit_process
-from surrogates.prior_gp import (
-    FEWEST_FITTED,
-    PriorGPPredictor,
-    expected_process,
-    offset_of,
-    spread_of,
-)
+from surrogates.prior_gp import PriorGPPredictor
 
 Name = Literal[
     "gradient",
@@ -41,6 +34,8 @@ Name = Literal[
     "ucb",
     "thompson",
     "greedy",
+    "ensemble-ei",
+    "ensemble-thompson",
     "trees",
     "trees-ucb",
     "maximin",
@@ -74,7 +69,7 @@ class View:
     measured: tuple[int, ...]
     values: tuple[float, ...]
     starts: int
-    learnt: Learnt | None
+    learnt: Learnt | LearntNetworks | None
     seed: int
 
     @property
@@ -86,13 +81,24 @@ class View:
 
     @property
     def process(self) -> Learnt:
-        """What was learnt.
+        """The process that was learnt.
 
         Raises:
-            ValueError: If nothing was, for a strategy that is not known to need it.
+            ValueError: If none was, for a strategy that is not known to need it.
         """
-        if self.learnt is None:
-            raise ValueError("nothing was learnt for this strategy; see `learns`")
+        if not isinstance(self.learnt, Learnt):
+            raise ValueError("no process was learnt for this strategy; see `learner`")
+        return self.learnt
+
+    @property
+    def networks(self) -> LearntNetworks:
+        """The networks that were trained.
+
+        Raises:
+            ValueError: If none were, for a strategy that is not known to need them.
+        """
+        if not isinstance(self.learnt, LearntNetworks):
+            raise ValueError("no networks were trained for this strategy; see `learner`")
         return self.learnt
 
     @property
@@ -104,62 +110,6 @@ class View:
     def best(self) -> float:
         """The highest value that was measured; where all failed, the highest that was expected before."""
         return float(np.nanmax(self.values)) if self.worked else float(self.arena.prior_mean.max())
-
-
-@dataclass(frozen=True)
-class Learnt:
-    """A process over what the prior says, with what it says of all candidates.
-
-    Attributes:
-        process: Of the distance from the prior in `spread` of its standard deviations.
-        spread: Root mean square of that distance, drawn towards 1.
-        shift: Added to the prior's mean: what measurements share of their distance from it.
-    """
-
-    process: GaussianProcess
-    spread: float
-    shift: float
-
-    @staticmethod
-    def of(arena: Arena, places: Tensor, values: Tensor, seed: int, last: Learnt | None = None) -> Learnt:
-        """Fit a process to measurements; with an earlier one, lengthscales and noise are taken from it.
-
-        Args:
-            arena: The candidates.
-            places: `m`, which were measured.
-            values: `m`, what came out.
-            seed: Of draws.
-            last: An earlier one.
-        """
-        difference, std = values - arena.prior_mean[places], arena.prior_std[places]
-        if arena.has_prior:
-            shift = offset_of(difference, std)
-            spread = spread_of((difference - shift) / std)
-        else:
-            shift = float(values.mean()) if len(values) else 0.0
-            spread = max(float((values - shift).square().mean().sqrt()), 1e-6) if len(values) else 1.0
-        x, y = arena.inputs[places], (difference - shift) / (std * spread)
-        if last is not None:
-            of = last.process
-            process = GaussianProcess.exact(x, y, of.lengthscale, of.constant, of.noise)
-        elif len(values) >= FEWEST_FITTED:
-            process = fit_process(x, y, seed, "exact")
-        else:
-            process = expected_process(x, y)
-        return Learnt(process, spread, shift)
-
-    def mean_and_std(self, arena: Arena) -> tuple[Tensor, Tensor]:
-        """Return what is believed of all candidates, `n` each, in the target's unit, without noise."""
-        parts = [self.process.mean_and_variance(part) for part in arena.inputs.split(8192)]
-        mean, variance = (torch.cat(part) for part in zip(*parts, strict=True))
-        scale = self.spread * arena.prior_std
-        return self.shift + arena.prior_mean + scale * mean, scale * variance.sqrt()
-
-    def joint(self, arena: Arena, places: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and covariance of some candidates, without noise."""
-        mean, covariance = self.process.mean_and_covariance(arena.inputs[places])
-        scale = self.spread * arena.prior_std[places]
-        return self.shift + arena.prior_mean[places] + scale * mean, scale[:, None] * scale * covariance
 
 
 Strategy = Callable[[View, int], list[int]]
@@ -176,9 +126,11 @@ def needs_gradients(name: Name) -> bool:
     return name.startswith("gradient")
 
 
-def learns(name: Name) -> bool:
-    """Return whether a strategy looks at what a process has learnt."""
-    return name not in ("trees", "trees-ucb", "maximin", "random")
+def learner(name: Name) -> Learner | None:
+    """Return what learns for a strategy between rounds; None of those that look at measurements alone."""
+    if name in ("trees", "trees-ucb", "maximin", "random"):
+        return None
+    return LearntNetworks.of if name.startswith("ensemble") else Learnt.of
 
 
 def _random(view: View, q: int) -> list[int]:
@@ -237,6 +189,16 @@ def _acquire(view: View, q: int, kind: Kind) -> list[int]:
     return [int(place) for place in short[chosen.places]]
 
 
+def _by_members(view: View, q: int, kind: DrawsKind) -> list[int]:
+    """Take a batch by what each member of an ensemble holds possible."""
+    said = view.networks.members(view.arena)
+    # Members stand in one order: of a single proposal a round, the same one would speak each time.
+    order = torch.randperm(len(said), generator=torch.Generator().manual_seed(view.seed))
+    free = view.free.nonzero()[:, 0]
+    chosen = choose_of_draws(kind, said[order][:, free], view.best, q)
+    return [int(place) for place in free[chosen.places]]
+
+
 def _gradient(view: View, q: int, kappa: float) -> list[int]:
     """Climb the mean from what is best and from the starts; take the candidates nearest to the ends."""
     values = np.array(view.values)
@@ -271,23 +233,24 @@ def _climbed(view: View, begun: list[int], steps: int, kappa: float) -> tuple[Te
     space, constraints, model = mixtures.space, mixtures.constraints, mixtures.model
     x = mixtures.rows[torch.tensor(view.measured)[begun]]
     k = len(space.solvents)
-    salts = k + x[:, k:-1].argmax(1)
+    T = torch.tensor(space.temperature_K, dtype=torch.float64)
+    kept = torch.stack([k + x[:, k:-1].argmax(1), (x[:, -1:] - T).abs().argmin(1)], dim=1)
     believed = _predictor(view, mixtures, model)
     e = Experiments(space, constraints, model)
     ends, worth = torch.empty_like(x), x.new_empty(len(x))
-    for salt in salts.unique().tolist():
-        some = salts == salt
-        region = _region(space, constraints, salt)
+    for salt, temperature in kept.unique(dim=0).tolist():
+        some = (kept == kept.new_tensor([salt, temperature])).all(1)
+        region = _region(space, constraints, salt, space.temperature_K[temperature])
         objective = partial(_believed, e, believed, region, kappa=kappa)
         climbed = ascend(objective, region, x[some][:, list(region.free)], steps)
         ends[some], worth[some] = region.amounts(climbed.best), climbed.best_value
     return ends, worth
 
 
-def _region(space: MixtureSpace, constraints: Constraints, salt: int) -> Region:
-    """Return where the amounts of all solvents and of one salt may go."""
+def _region(space: MixtureSpace, constraints: Constraints, salt: int, temperature_K: float) -> Region:
+    """Return where the amounts of all solvents and of one salt may go at a temperature."""
     k, last = len(space.solvents), len(constraints.variables) - 1
-    fixed = {last: space.temperature_K[0]}
+    fixed = {last: temperature_K}
     if len(space.molality_mol_kg) > 1:
         return Region.of(constraints, [*range(k), salt], fixed)
     return Region.of(constraints, [*range(k)], {**fixed, salt: space.molality_mol_kg[0]})
@@ -344,6 +307,8 @@ _STRATEGIES: Mapping[Name, Strategy] = {
     "ucb": partial(_acquire, kind="ucb"),
     "thompson": partial(_acquire, kind="thompson"),
     "greedy": partial(_acquire, kind="mean"),
+    "ensemble-ei": partial(_by_members, kind="log-ei"),
+    "ensemble-thompson": partial(_by_members, kind="thompson"),
     "trees": partial(_trees, kappa=0.0),
     "trees-ucb": partial(_trees, kappa=_TREES_KAPPA),
     "maximin": _maximin,

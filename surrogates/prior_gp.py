@@ -34,7 +34,7 @@ _PRIOR_ROWS = 4.0
 """As many rows as the ensemble's own standard deviation counts for, beside the measured ones."""
 FEWEST_FITTED = 5
 """Rows below which lengthscales and noise are what BoTorch expects before any."""
-_EXPECTED_NOISE = 0.02
+EXPECTED_NOISE = 0.02
 """Of a measurement, in standard deviations of the ensemble squared, where too few rows tell it."""
 _ROWS = 4096
 """Mixtures that are compared with all measured ones at once."""
@@ -231,7 +231,7 @@ def expected_process(x: Tensor, y: Tensor) -> GaussianProcess:
     # The mode of the lognormal prior of Hvarfner et al., ICML 2024: exp(sqrt 2 - 3) sqrt d.
     d = x.shape[1]
     lengthscale = torch.full((d,), math.exp(2**0.5 - 3) * d**0.5, dtype=torch.float64)
-    zero, noise = torch.zeros((), dtype=torch.float64), torch.tensor(_EXPECTED_NOISE, dtype=torch.float64)
+    zero, noise = torch.zeros((), dtype=torch.float64), torch.tensor(EXPECTED_NOISE, dtype=torch.float64)
     return GaussianProcess.exact(x, y, lengthscale, zero, noise)
 
 

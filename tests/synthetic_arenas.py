@@ -43,9 +43,9 @@ def config_of(**keys: object) -> CompareConfig:
 
 
 @cache
-def arena(has_model: bool = True) -> Arena:
+def arena(has_model: bool = True, temperatures: tuple[float, ...] = (298.15,)) -> Arena:
     """Return the feasible candidates of the space."""
-    config = config_of()
+    config = config_of(space={**SPACE, "temperature_K": list(temperatures)})
     assert config.space is not None
     space = config.space.space()
     constrained = ConstrainedSpace.of(ConstraintsConfig.model_validate(CONSTRAINTS), space)

@@ -14,16 +14,16 @@ from activelearn.acquisition import Acquisition
 from activelearn.pool import Batch, JointPosterior, choose
 from campaigns import strategies
 from campaigns.arenas import truth_of_space
-from campaigns.strategies import STRATEGIES, Learnt, Name, View, learns, needs_gradients, strategy
-from surrogates.gaussian_process import matern
+from campaigns.learning import Learner, Learnt, LearntNetworks
+from campaigns.strategies import STRATEGIES, Name, View, learner, needs_gradients, strategy
 from tests.synthetic_arenas import arena, mixtures_of
 
 
-def _view(m: int = 8, has_model: bool = True, seed: int = 0, learnt: bool = True) -> View:
+def _view(m: int = 8, has_model: bool = True, seed: int = 0, learns: Learner | None = Learnt.of) -> View:
     pool = arena(has_model)
     measured = [int(i) for i in np.random.default_rng(seed).choice(len(pool), m, replace=False)]
     values = truth_of_space(mixtures_of(pool))[measured]
-    found = Learnt.of(pool, torch.tensor(measured), values, 0) if learnt else None
+    found = learns(pool, torch.tensor(measured), values, 0, None) if learns else None
     return View(pool, tuple(measured), tuple(values.tolist()), 4, found, seed)
 
 
@@ -38,7 +38,7 @@ def _view(m: int = 8, has_model: bool = True, seed: int = 0, learnt: bool = True
 def test_new_candidates_only_and_the_same_again(
     name: Name, m: int, q: int, seed: int, has_model: bool
 ) -> None:
-    view = _view(m, has_model or needs_gradients(name), seed)
+    view = _view(m, has_model or needs_gradients(name), seed, learner(name))
     chosen = strategy(name)(view, q)
     assert len(set(chosen)) == q
     assert not {*chosen} & {*view.measured}
@@ -63,12 +63,35 @@ def test_maximin_is_a_slow_loop_s() -> None:
         known.append(place)
 
 
+def test_an_ensemble_takes_what_its_members_hold_possible() -> None:
+    view = _view(9, learns=LearntNetworks.of)
+    said = view.networks.members(view.arena)
+    taken = [strategy("ensemble-thompson")(replace(view, seed=seed), 1)[0] for seed in range(40)]
+    first = {int(one.masked_fill(~view.free, -torch.inf).argmax()) for one in said}
+    assert {*taken} <= first and len({*taken}) > 1
+    gain = (said - view.best).clamp_min(0).mean(0).masked_fill(~view.free, -torch.inf)
+    best = strategy("ensemble-ei")(view, 1)[0]
+    assert float(gain[best]) >= 0.99 * float(gain.max())
+
+
 def test_gradients_end_at_the_best_that_is_believed() -> None:
     view = _view(12)
     mean, _ = view.process.mean_and_std(view.arena)
     first = strategy("gradient")(view, 1)[0]
     best = float(mean[view.free].max())
     assert float(mean[first]) >= best - 0.05 * float(mean.max() - mean.min())
+
+
+def test_gradients_stay_at_the_temperature_they_begin_at() -> None:
+    pool = arena(temperatures=(298.15, 318.15))
+    T = pool.batch.temperature_K
+    truth = truth_of_space(mixtures_of(pool))
+    for temperature in (298.15, 318.15):
+        start = int((T - temperature).abs().argmin())
+        places = torch.tensor([start])
+        view = View(pool, (start,), (float(truth[start]),), 1, Learnt.of(pool, places, truth[places], 0), 0)
+        ended = strategy("gradient-path")(view, 1)
+        assert T[ended].tolist() == pytest.approx([temperature], abs=0.01)
 
 
 def test_gradients_need_a_model() -> None:
@@ -101,7 +124,7 @@ def test_paths_go_on_by_a_step_a_round_from_each_start() -> None:
 
 
 def test_what_failed_is_neither_modelled_nor_asked_for_again() -> None:
-    view = _view(9, learnt=False)
+    view = _view(9, learns=None)
     values = (*view.values[:-1], float("nan"))
     failed = View(view.arena, view.measured, values, 4, None, 0)
     chosen = strategy("trees")(failed, 3)
@@ -111,44 +134,18 @@ def test_what_failed_is_neither_modelled_nor_asked_for_again() -> None:
 
 
 def test_strategies_that_learn_are_told_so() -> None:
-    assert {name for name in STRATEGIES if not learns(name)} == {"trees", "trees-ucb", "maximin", "random"}
-    with pytest.raises(ValueError, match="nothing was learnt for this strategy"):
-        strategy("greedy")(_view(learnt=False), 1)
-
-
-@pytest.mark.parametrize("has_model", [True, False])
-def test_what_is_learnt_is_the_posterior_over_the_prior(has_model: bool) -> None:
-    pool = arena(has_model)
-    view = _view(10, has_model)
-    learnt, places = view.process, torch.tensor(view.measured)
-    process, scale = learnt.process, learnt.spread * pool.prior_std
-    values = torch.tensor(view.values)
-    y = (values - learnt.shift - pool.prior_mean[places]) / scale[places]
-    x = pool.inputs[places]
-    gram = matern(x, x, process.lengthscale) + process.noise * torch.eye(10, dtype=torch.float64)
-    across = matern(pool.inputs, x, process.lengthscale)
-    mean = process.constant + across @ torch.linalg.solve(gram, y - process.constant)
-    got, std = learnt.mean_and_std(pool)
-    torch.testing.assert_close(got, learnt.shift + pool.prior_mean + scale * mean, rtol=1e-6, atol=1e-8)
-    some = torch.tensor([3, 5, 11])
-    both_mean, covariance = learnt.joint(pool, some)
-    torch.testing.assert_close(both_mean, got[some])
-    torch.testing.assert_close(covariance.diagonal().sqrt(), std[some], rtol=1e-5, atol=1e-8)
-
-
-def test_between_fits_lengthscales_stay() -> None:
-    pool = arena()
-    truth = truth_of_space(mixtures_of(pool))
-    first = Learnt.of(pool, torch.arange(8), truth[:8], 0)
-    later = Learnt.of(pool, torch.arange(12), truth[:12], 0, first)
-    assert torch.equal(later.process.lengthscale, first.process.lengthscale)
-    assert len(later.process) == 12
+    assert {name for name in STRATEGIES if not learner(name)} == {"trees", "trees-ucb", "maximin", "random"}
+    with pytest.raises(ValueError, match="no process was learnt for this strategy"):
+        strategy("greedy")(_view(learns=None), 1)
+    with pytest.raises(ValueError, match="no networks were trained for this strategy"):
+        strategy("ensemble-ei")(_view(), 1)
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_where_all_failed_there_is_a_next_all_the_same(name: Name) -> None:
     pool = arena(has_model=True)
-    nothing = Learnt.of(pool, torch.zeros(0, dtype=torch.int64), torch.zeros(0).double(), 0)
+    learns = learner(name) or Learnt.of
+    nothing = learns(pool, torch.zeros(0, dtype=torch.int64), torch.zeros(0).double(), 0, None)
     view = View(pool, (3, 5), (np.nan, np.nan), 2, nothing, 0)
     chosen = strategy(name)(view, 2)
     assert len({*chosen} - {3, 5}) == 2

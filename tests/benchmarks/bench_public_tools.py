@@ -1,8 +1,9 @@
 """Our strategies beside BayBE, Ax and BoFire: one virtual laboratory, the same starts, budget and seeds.
 
-    python tests/benchmarks/bench_public_tools.py [SEEDS]
+    python tests/benchmarks/bench_public_tools.py [SEEDS [KEPT.csv]]
 
-Not as a module: BoFire installs a package `tests` of its own, which would hide this one.
+Not as a module: BoFire installs a package `tests` of its own, which would hide this one. Campaigns that stand
+in KEPT.csv are not run again; those that are run are added to it.
 The comparison is the bundled job compare-carbonates, 5 seeds by default. Tools that are not installed are
 skipped. Each runs with its own defaults, maximises what ours do, and proposes one mixture after each
 measurement. BayBE is given the pool; Ax and BoFire, which are given no pool, choose any amounts within its
@@ -19,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -211,7 +213,20 @@ def campaign(setting: Setting, name: str, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def main(seeds: int) -> None:
+def _kept(kept: Path | None, name: str, seed: int, player: Callable[[int], pd.DataFrame]) -> pd.DataFrame:
+    """Return a campaign, out of a file or played and added to it."""
+    if kept is not None and kept.exists():
+        known = pd.read_csv(kept)
+        of = known[(known["strategy"] == name) & (known["seed"] == seed)]
+        if len(of):
+            return of.reset_index(drop=True)
+    found = player(seed).assign(strategy=name, seed=seed)
+    if kept is not None:
+        found.to_csv(kept, mode="a", header=not kept.exists(), index=False)
+    return found
+
+
+def main(seeds: int, kept: Path | None) -> None:
     """Print the table."""
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
@@ -230,7 +245,7 @@ def main(seeds: int) -> None:
         **{name: partial(campaign, setting, name) for name in TOOLS if name not in missing},
     }
     # By turns, so that a machine that others load is as slow for one as for another.
-    played = [player(seed).assign(strategy=name) for seed in range(seeds) for name, player in players.items()]
+    played = [_kept(kept, name, seed, player) for seed in range(seeds) for name, player in players.items()]
     found = summarise(pd.concat(played, ignore_index=True), "best").table
     table = Table(
         "",
@@ -261,4 +276,4 @@ def _count(experiments: float) -> str:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else SEEDS)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else SEEDS, Path(sys.argv[2]) if len(sys.argv) > 2 else None)
