@@ -56,6 +56,8 @@ Starts = Annotated[
 class ReplayConfig(DataSource):
     """Measured data that are the pool: a data set by name, or a file of mixtures as `train` takes it.
 
+    A column `failed` of a file says which experiments failed, see `Replay.of_file`.
+
     Attributes:
         target: Of a file, what was measured.
         direction: Of a file, which of its values are the best.
@@ -77,7 +79,7 @@ class ReplayConfig(DataSource):
 
 
 class TableConfig(BaseModel):
-    """A file of any other measurements that is the pool, in numbers.
+    """A file of any other measurements that is the pool, in numbers; rows with the same inputs are one.
 
     Attributes:
         file: CSV or Parquet, with a header.

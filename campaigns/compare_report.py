@@ -31,7 +31,7 @@ _SHOWN = {
     "regret": "regret at the end",
     "area": "mean regret",
     "found": "of the top found",
-    "best": "best at the end",
+    "best": "best",
     "improvement": "over the best start",
     "seconds": "s a proposal",
 }

@@ -42,7 +42,7 @@ from campaigns.screen import model_directory
 from campaigns.table_replay import TableReplay
 from campaigns.worth import CONDUCTIVITY, Direction, Target
 from surrogates.checkpoints import load_model, takes_one_salt
-from surrogates.datasets import dataset, load_table
+from surrogates.datasets import DATASETS, dataset, load_table
 from surrogates.discharge_models import discharge_model
 from surrogates.discharge_objectives import DischargeObjectives
 from surrogates.ensemble import MixtureEnsemble
@@ -202,6 +202,10 @@ def _measured(config: CompareConfig, data_dir: Path | None) -> tuple[Replay | Ta
         return Replay.of_file(asked.file, asked.target, asked.columns, asked.units), asked.direction
     assert asked.dataset is not None
     entry = dataset(asked.dataset)
+    if entry.load is None and entry.load_table is None:
+        wrong = f"it holds {entry.what}, no measurements that could be a pool"
+        others = ", ".join(other.name for other in DATASETS if other.load or other.load_table)
+        raise InputError(Problem(f'data set "{entry.name}"', wrong, f"Name one that does: {others}."))
     if entry.load_table is None:
         return Replay.of_dataset(asked.dataset, data_dir), "highest"
     return TableReplay.of_table(load_table(asked.dataset, data_dir)), "lowest" if entry.lowest else "highest"

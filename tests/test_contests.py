@@ -174,6 +174,13 @@ def test_what_cannot_be_a_pool(tmp_path: Path) -> None:
         'data set "oer_plat": no data set is known by this name. Did you mean oer_plate?'
     )
     with pytest.raises(InputError) as caught:
+        job_of(tmp_path, replay="diffmix-excess")
+    assert str(caught.value) == (
+        'data set "diffmix-excess": it holds excess molar enthalpies (631) and volumes (1,069) of binary '
+        "mixtures, 293 to 343 K, no measurements that could be a pool. Name one that does: molsets, "
+        "calisol23, diffmix, oer_plate, p3ht."
+    )
+    with pytest.raises(InputError) as caught:
         job_of(tmp_path, replay={"file": "../none.csv"})
     assert "the file cannot be read (No such file or directory)" in str(caught.value)
 
