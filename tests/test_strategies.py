@@ -84,7 +84,7 @@ def test_gradients_end_at_the_best_that_is_believed() -> None:
 
 def test_gradients_stay_at_the_temperature_they_begin_at() -> None:
     pool = arena(temperatures=(298.15, 318.15))
-    T = pool.batch.temperature_K
+    T = mixtures_of(pool).batch.temperature_K
     truth = truth_of_space(mixtures_of(pool))
     for temperature in (298.15, 318.15):
         start = int((T - temperature).abs().argmin())
