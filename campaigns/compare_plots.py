@@ -58,8 +58,8 @@ def save_curves(rows: pd.DataFrame, goal: Goal, file: Path, target: Target = CON
     for place, (name, of) in enumerate(rows.groupby("strategy", sort=False)):
         over = of.groupby("experiments")[what]
         low, middle, high = (100 * over.quantile(share) for share in (0.25, 0.5, 0.75))
-        colour = f"C{place}"
-        axes.plot(middle.index, middle, color=colour, label=str(name))
+        colour, dashes = f"C{place % 10}", ("-", "--")[place // 10 % 2]
+        axes.plot(middle.index, middle, dashes, color=colour, label=str(name))
         axes.fill_between(middle.index, low, high, color=colour, alpha=0.12, linewidth=0)
     axes.set(xlabel="experiments", ylabel=label)
     if goal == "best":

@@ -44,7 +44,7 @@ class Summary:
 
     Attributes:
         table: A row for each strategy, the best first: the median over seeds of each of `MEASURES`, with
-            `_low` and `_high` of its 95 % bootstrap interval; `infeasible`, of all proposals; `seeds`.
+            `_low` and `_high` of its 95 % bootstrap interval; `share_infeasible` of all proposals; `seeds`.
         pairs: A row for each pair: `better`, `worse`, the median `difference`, `p`, and `p_holm` after Holm.
         sentences: What may be said.
     """
@@ -72,7 +72,7 @@ def summarise(rows: pd.DataFrame, goal: Goal, target: Target = CONDUCTIVITY) -> 
         row: dict[str, object] = {
             "strategy": name,
             "seeds": len(of),
-            "infeasible": int(of["infeasible"].sum()),
+            "share_infeasible": float(of["infeasible"].sum() / of["proposals"].sum()),
         }
         for measure in MEASURES:
             row |= _with_interval(measure, of[measure].to_numpy(float))
@@ -98,7 +98,8 @@ def _measured(one: pd.DataFrame, target: Target) -> dict[str, float]:
         "best": float(last["best"]),
         "improvement": _improvement(first, last, target),
         "seconds": float(later["seconds"].mean()),
-        "infeasible": float(one["infeasible"].sum()),
+        "infeasible": float(later["infeasible"].sum()),
+        "proposals": float(last["experiments"] - first["experiments"]),
     }
 
 
@@ -205,7 +206,7 @@ def print_summary(summary: Summary, console: Console) -> None:
         table.add_column(heading)
     for row in summary.table.to_dict("records"):
         cells = [_cell(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in MEASURES]
-        table.add_row(str(row["strategy"]), *cells, str(row["infeasible"]))
+        table.add_row(str(row["strategy"]), *cells, f"{row['share_infeasible']:.2%}")
     console.print(table)
     for sentence in summary.sentences:
         console.print(sentence, soft_wrap=True, highlight=False)

@@ -53,7 +53,13 @@ def test_medians_and_what_was_reached() -> None:
     assert np.isinf(table["experiments_to_99"].iloc[1])
     assert first["improvement"] == pytest.approx(1.0)  # from 5 to 10
     assert first["area"] == pytest.approx(np.mean([0.375, 0.25, 0.125, 0.0]))
-    assert table["infeasible"].tolist() == [0, 0]
+    assert table["share_infeasible"].tolist() == [0.0, 0.0]
+
+
+def test_the_share_of_infeasible_proposals_leaves_the_starts_out() -> None:
+    rows = _rows({"a": [0.1, 0.2]})
+    rows.loc[(rows["round"] == 2) & (rows["seed"] == 0), "infeasible"] = 1
+    assert summarise(rows, "best").table["share_infeasible"].tolist() == [1 / 8]
 
 
 def test_intervals_hold_the_median() -> None:

@@ -266,7 +266,7 @@ def main(seeds: int, kept: Path | None) -> None:
             f"{reached}",
             f"{row['area']:.1%}",
             f"{row['seconds']:.2f}",
-            str(row["infeasible"]),
+            f"{row['share_infeasible']:.0%}",
         )
     Console(width=120).print(table)
 
