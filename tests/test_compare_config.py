@@ -33,12 +33,8 @@ CATHODES = {
         ),
         (
             {"replay": "molsets"},
-<<<<<<< HEAD
             "give one pool: space, which the virtual laboratory or truth measures, or replay, or table; "
             "space and replay came",
-=======
-            "which the virtual laboratory or truth measures, or replay, or table; space and replay came",
->>>>>>> tables
         ),
         ({"strategies": ["greedy", "greedy"]}, "strategies holds one twice; give each once"),
         ({"strategies": []}, "at least 1 item"),
