@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -154,6 +155,11 @@ class CapacityPredictor:
     def target(self) -> str:
         """Names of the objectives."""
         return ", ".join(one.name for one in self.objectives)
+
+    @property
+    def freedom(self) -> float:
+        """Of the variances: they are a process's, not those of a few members."""
+        return math.inf
 
     def predict(self, batch: CompositionBatch) -> Prediction:
         """Return the prediction for each composition, `n x o`, float32, mAh/g."""

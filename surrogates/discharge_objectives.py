@@ -66,6 +66,10 @@ class Objective:
 class EmbeddedPredictor(JointPredictor, Protocol):
     """A predictor of cathodes that can be asked in two steps, of which the first is the costly one."""
 
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom of its variances: members less one; infinitely many where none is a sample's."""
+
     def embed(self, batch: CompositionBatch) -> Tensor:
         """Return what each member makes of the compositions, `K x n x width`."""
 
@@ -124,6 +128,11 @@ class DischargePredictor:
     def target(self) -> str:
         """Names of the objectives."""
         return ", ".join(one.name for one in self.objectives)
+
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom of a variance over the members."""
+        return len(self.members) - 1
 
     def predict(self, batch: CompositionBatch) -> Prediction:
         """Return the prediction for each composition, `n x o`, float32, each in its objective's unit."""
