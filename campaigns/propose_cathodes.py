@@ -124,8 +124,8 @@ def cathodes_table(
     return pd.concat([number, made, said.columns(asked.pool.objectives), limits], axis=1)
 
 
-def print_cathodes(done: ProposedCathodes, out: Path, console: Console) -> None:
-    """Print the proposals and where they are."""
+def print_cathodes(done: ProposedCathodes, out: Path | None, console: Console) -> None:
+    """Print the proposals and, if they were written, where they are."""
     table = Table(box=SIMPLE_HEAD)
     for heading in ("", "formula", *done.objectives, "in domain", "value"):
         table.add_column(heading, overflow="fold")
@@ -136,7 +136,8 @@ def print_cathodes(done: ProposedCathodes, out: Path, console: Console) -> None:
     console.print(table)
     for warning in done.warnings:
         console.print(f"Warning: {warning}", soft_wrap=True, highlight=False, markup=False)
-    console.print(f"The proposals: {out}", soft_wrap=True, highlight=False, markup=False)
+    if out is not None:
+        console.print(f"The proposals: {out}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _read(
