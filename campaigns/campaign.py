@@ -181,12 +181,8 @@ class Campaign:
         Raises:
             InputError: If the model or a file of the constraints has changed.
         """
-        known, family = self.store.history(), self.family
-        ours = family.proposable(known)
-        try:
-            hint = family.hint(known, engine)
-        except InputError as error:
-            hint = f"No experiment is left to propose: {error.problems[0].wrong}."
+        known = self.store.history()
+        ours, hint = self.family.stands(known, engine)
         return status_of(self.head.targets, known, ours, hint)
 
     def export(self) -> pd.DataFrame:

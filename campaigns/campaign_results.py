@@ -59,10 +59,10 @@ def read_results(text: TextTable, reading: Reading, known: History) -> list[Resu
     """Return the rows of a file as measurements.
 
     Columns, besides those of a training file (see `surrogates.tables.read_mixtures`), or of cathodes
-    `formula` and one for each objective (see `surrogates.measured_cathodes`): `proposal`, the number of the proposal
-    that was made; `status`: `measured` or empty, `failed`, or `withdrawn` for a correction that takes back
-    what should never have been recorded (or `failed`: yes or no); `reason`; `corrects`, the number of the
-    measurement in whose place the row stands. A row with one of the two numbers need not say what the
+    `formula` and one for each objective (see `surrogates.measured_cathodes`): `proposal`, the number of the
+    proposal that was made; `status`: `measured` or empty, `failed`, or `withdrawn` for a correction that
+    takes back what should never have been recorded (or `failed`: yes or no); `reason`; `corrects`, the number
+    of the measurement in whose place the row stands. A row with one of the two numbers need not say what the
     candidate is. Other columns are passed over.
 
     Args:

@@ -16,19 +16,20 @@ from activelearn.acquisition import Acquisition
 from activelearn.cathode_pool import AskedCathodes, CathodePool, FrontKind, Made, propose_cathodes
 from activelearn.screening import Engine
 from campaigns.campaign_history import Given, History, StoredMeasurement
-from campaigns.campaign_status import best_of
+from campaigns.campaign_status import Best, best_of
 from campaigns.candidates import StoredCandidate
 from campaigns.cathode_propose_config import CathodeProposeConfig
 from campaigns.cathode_stopping import front_hint, gain_hint
 from campaigns.constrained_list import ConstrainedCompositions
 from campaigns.constraint_config import CathodeConstraintsConfig, used_files
-from campaigns.family import NOTHING_YET, Fixed, check_unchanged, seed_of, written_rows
+from campaigns.family import NOTHING_YET, Fixed, check_unchanged, nothing_left, seed_of, written_rows
 from campaigns.propose_cathodes import ProposedCathodes, after_learning, cathodes_table, print_cathodes
 from campaigns.stored_cathodes import StoredCathode, cathode_batch, stored_cathodes
 from surrogates.composition_batches import read_formulas
 from surrogates.conditions import CONDITIONS
 from surrogates.discharge_models import AnyDischargeModel, discharge_model
 from surrogates.discharge_objectives import DischargeObjectives, Objective
+from surrogates.errors import InputError
 from surrogates.measured_cathodes import objective_values, read_measured_cathodes
 from surrogates.text_tables import TextTable
 
@@ -126,18 +127,21 @@ class CathodeFamily:
             )
         ]
 
-    def proposable(self, known: History) -> list[StoredMeasurement]:
-        """Return the measurements that count of cathodes that could be proposed."""
-        measured = known.standing("measured")
-        return [measured[place] for place in self._unlearnt(known).baseline.tolist()]
-
-    def hint(self, known: History, engine: Engine) -> str:
-        """Return whether to go on: by the expected improvement, or by the expected gain of hypervolume."""
-        pool, several = self._pool(known), len(self.fixed.targets) > 1
-        ours = self.proposable(known)
+    def stands(self, known: History, engine: Engine) -> tuple[list[StoredMeasurement], str]:
+        """Return the measurements of cathodes that could be proposed, and whether to go on."""
+        pool, measured = self._pool(known), known.standing("measured")
+        ours = [measured[place] for place in pool.baseline.tolist()]
         front = best_of(self.fixed.targets, ours)
-        if not ours or (several and not front):
-            return NOTHING_YET
+        if not front:
+            return ours, NOTHING_YET
+        try:
+            return ours, self._hint(pool, known, front, engine)
+        except InputError as error:
+            return ours, nothing_left(error)
+
+    def _hint(self, pool: CathodePool, known: History, front: Sequence[Best], engine: Engine) -> str:
+        """Return whether to go on: by the expected improvement, or by the expected gain of hypervolume."""
+        several = len(self.fixed.targets) > 1
         rule: Acquisition | FrontKind = "log-nehvi" if several else Acquisition("log-nei")
         found = propose_cathodes(self._asked(pool, rule, known), 1, engine)
         gain, noise = float(found.value[0].exp()), found.prediction.aleatoric[0].double().sqrt()
@@ -176,18 +180,13 @@ class CathodeFamily:
         return AskedCathodes(pool, rule, self.config.avoid_unknown, seed_of(self.config, known))
 
     def _pool(self, known: History) -> CathodePool:
-        """Return the candidates, with the model as it is after the measurements."""
-        pool, _ = after_learning(self._unlearnt(known), self._chosen.model, self.config)
-        return pool
-
-    def _unlearnt(self, known: History) -> CathodePool:
-        """Return the candidates and what is known, with the model as it was."""
+        """Return the candidates and what is known, with the model as it is after the measurements."""
         chosen, measured = self._chosen, known.standing("measured")
         made = _made([one.candidate for one in measured])
         if made is not None:
             rows = [[one.values.get(name, np.nan) for name in self.fixed.targets] for one in measured]
             made = replace(made, values=torch.tensor(rows, dtype=torch.float64))
-        return CathodePool(
+        pool = CathodePool(
             space=chosen.constrained.space,
             model=chosen.model,
             objectives=self.fixed.targets,
@@ -196,6 +195,7 @@ class CathodeFamily:
             pending=_made([one.candidate for one in known.pending()]),
             failed=_made([one.candidate for one in known.standing("failed")]),
         )
+        return after_learning(pool, chosen.model, self.config)[0]
 
 
 def begin_with_cathodes(config: CathodeProposeConfig) -> tuple[CathodeProposeConfig, Fixed]:

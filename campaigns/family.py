@@ -20,6 +20,7 @@ from surrogates.text_tables import TextTable
 
 _AGAIN = "Restore it, or begin a new campaign and record there what was measured in this one."
 NOTHING_YET = "Nothing that could be a candidate has been measured yet: go on."
+"""What is said of going on before anything can be said."""
 
 
 @dataclass(frozen=True)
@@ -85,18 +86,13 @@ class Family(Protocol):
             InputError: If the model or a file of the constraints has changed, or there are not so many left.
         """
 
-    def proposable(self, known: History) -> list[StoredMeasurement]:
-        """Return the measurements that count of candidates that could be proposed.
+    def stands(self, known: History, engine: Engine) -> tuple[list[StoredMeasurement], str]:
+        """Return the measurements of candidates that could be proposed, and whether to go on, in plain words.
+
+        What the next experiment may bring is held against noise.
 
         Raises:
             InputError: If the model or a file of the constraints has changed.
-        """
-
-    def hint(self, known: History, engine: Engine) -> str:
-        """Return whether to go on, in plain words: what the next experiment may bring, against noise.
-
-        Raises:
-            InputError: If the model or a file of the constraints has changed, or no candidate is left.
         """
 
     def frame(self, candidates: Sequence[StoredCandidate]) -> pd.DataFrame:
@@ -130,6 +126,11 @@ def check_unchanged(path: Path, model: str, then: Fixed, now: Fixed) -> None:
     ]
     if problems:
         raise InputError(problems)
+
+
+def nothing_left(error: InputError) -> str:
+    """Return what is said of going on where no further experiment can be found."""
+    return f"No experiment is left to propose: {error.problems[0].wrong}."
 
 
 def seed_of(config: AnyProposals, known: History) -> int:

@@ -22,7 +22,7 @@ from campaigns.candidate_tables import candidate_frame
 from campaigns.candidates import StoredCandidate
 from campaigns.constrained_list import ConstrainedSpace
 from campaigns.constraint_config import ConstraintsConfig, used_files
-from campaigns.family import NOTHING_YET, Fixed, check_unchanged, seed_of, written_rows
+from campaigns.family import NOTHING_YET, Fixed, check_unchanged, nothing_left, seed_of, written_rows
 from campaigns.propose import (
     Proposed,
     believed_after,
@@ -37,6 +37,7 @@ from campaigns.row_models import AnyMixtureModel, check_finite, refuse_other_sal
 from campaigns.screen import model_directory
 from campaigns.stored_mixtures import StoredMixture, mixture_batch, stored_mixtures
 from surrogates.checkpoints import takes_one_salt
+from surrogates.errors import InputError
 from surrogates.mixture_data import MixtureData, mixture_rows
 from surrogates.model_directories import model_hash
 from surrogates.quantities import conductivities
@@ -132,18 +133,17 @@ class MixtureFamily:
             for mixture, (mean, std, factor), row in zip(mixtures, numbers, written_rows(table), strict=True)
         ]
 
-    def proposable(self, known: History) -> list[StoredMeasurement]:
-        """Return the measurements that count of mixtures that could be proposed."""
-        measured = known.standing("measured")
-        baseline = self._asked(known, Acquisition("log-nei")).experiments.baseline
-        return [measured[place] for place in baseline.tolist()]
-
-    def hint(self, known: History, engine: Engine) -> str:
-        """Return whether to go on."""
+    def stands(self, known: History, engine: Engine) -> tuple[list[StoredMeasurement], str]:
+        """Return the measurements of mixtures that could be proposed, and whether to go on."""
         asked = self._asked(known, Acquisition("log-nei"))
-        if not len(asked.experiments.baseline):
-            return NOTHING_YET
-        return hint_of(propose(asked, 1, self.config.way(), engine))
+        measured = known.standing("measured")
+        ours = [measured[place] for place in asked.experiments.baseline.tolist()]
+        if not ours:
+            return ours, NOTHING_YET
+        try:
+            return ours, hint_of(propose(asked, 1, self.config.way(), engine))
+        except InputError as error:
+            return ours, nothing_left(error)
 
     def frame(self, candidates: Sequence[StoredCandidate]) -> pd.DataFrame:
         """Return mixtures in the columns of a training file."""

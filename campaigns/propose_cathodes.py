@@ -184,7 +184,7 @@ def after_learning(
     if config.learns == "nothing":
         return pool, ["learns: nothing; the model is as it was before these measurements"]
     generator = torch.Generator().manual_seed(config.seed)
-    drawn = torch.randint(len(pool.space), (_AROUND,), generator=generator)
+    drawn = torch.randint(len(pool.space), (_AROUND,), generator=generator).unique()
     around = pool.space.table, pool.space.at(drawn)
     measured = pool.measured
     learnt = fit_discharge_prior_gp(

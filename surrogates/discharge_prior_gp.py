@@ -34,7 +34,7 @@ _JITTER = 1e-6
 _USUAL = 8.0
 """Degrees of freedom that the median variance of the candidates counts for. Four of the five networks stood
 below a process, 0.9 times the fifth (as published, 2 % of noise) was measured: with 40 of 700 rocksalts of
-`drx-proposals` the error of the energy of 200 others was 0.71 of their spread so, 0.90 where the standard
+`drx-proposals` the error of the energy of 200 others was 0.72 of their spread so, 0.90 where the standard
 deviation was kept above half of its median alone, and 1.03 before; with amounts alone 0.79."""
 
 
