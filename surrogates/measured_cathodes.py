@@ -113,7 +113,7 @@ def objective_values(
     found.stop()
     values, _ = _values(cells, objectives, units, found)
     found.stop()
-    is_empty: np.ndarray = np.isnan(values).all(axis=1)
+    is_empty = np.array([np.isnan(row).all() for row in values], dtype=bool)
     for row in cells.index[is_empty].tolist():
         wrong = "no objective was measured under its condition; one value at least was expected"
         found.row(row, there, wrong, "Fill one in, or write failed as its status.")

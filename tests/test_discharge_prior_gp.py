@@ -18,6 +18,7 @@ from surrogates.discharge_objectives import DischargeObjectives, Objective
 from surrogates.discharge_prior_gp import DischargePriorGP, fit_discharge_prior_gp
 from surrogates.gaussian_process import matern
 from surrogates.prediction import Prediction
+from tests.synthetic_discharge_gps import small_data, small_process
 
 SPACE = CompositionSpace(
     metals=("Mn2+", "Mn3+", "Cr3+", "Ti4+", "Nb5+"),
@@ -196,3 +197,22 @@ def test_it_can_be_sent_to_workers() -> None:
     bound = _fit(TOLD[:3], _away(TOLD[:3], 1.0)).bind(SPACE.table)
     there = pickle.loads(pickle.dumps(bound))
     torch.testing.assert_close(there.predict(SPACE[0:9]).mean, bound.predict(SPACE[0:9]).mean)
+
+
+def test_variances_of_a_process_are_its_own() -> None:
+    """They are not those of few networks, and are not drawn together."""
+    data = small_data()
+    capacity = (Objective("capacity_mAh_g", "capacity", 20, 1.5, 4.8, 1),)
+    prior = DischargeObjectives(small_process(data), capacity)
+    before = prior.bind(data.table).predict(data.batch)
+    values = before.mean.double() - 20
+    gp = fit_discharge_prior_gp(
+        prior, (data.table, data.batch[:2]), values[:2], (data.table, data.batch), seed=0
+    )
+    after = gp.bind(data.table).predict(data.batch)
+    assert gp.processes[0].own == 1
+    assert (after.aleatoric > 0).all()
+    assert (after.mean[:2] - values[:2]).abs().max() < 8
+    torch.testing.assert_close(
+        gp.processes[0].scale(before, 0), gp.processes[0].spread * before.std[:, 0].double()
+    )

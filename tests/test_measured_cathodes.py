@@ -105,9 +105,9 @@ def test_what_cannot_be_read_is_told_at_once(tmp_path: Path, lines: list[str], m
 
 def test_values_are_read_whatever_a_file_says_of_cathodes(tmp_path: Path) -> None:
     path = tmp_path / "c.csv"
-    lines = ["proposal,Q,retention_30,rate_mA_g", "1,0.25,,", "2,,0.8,20", "3,0.2,0.9,"]
+    lines = ["proposal,Q,retention_30,rate_mA_g", "1,250,,", "2,,0.8,0.02", "3,200,0.9,"]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    found = objective_values(read_text(path), OBJECTIVES, {"capacity_mAh_g": "Q"}, {"capacity_mAh_g": "Ah/g"})
+    found = objective_values(read_text(path), OBJECTIVES, {"capacity_mAh_g": "Q"}, {"rate_mA_g": "A/g"})
     np.testing.assert_allclose(found, [[250, np.nan], [np.nan, 0.8], [200, 0.9]])
 
 
