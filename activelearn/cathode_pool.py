@@ -188,11 +188,13 @@ class CathodeProposals:
         candidate: `q`, int64, which of the space's candidates; all feasible, no two the same.
         value: `q`, what each is worth beside those before it; of `pareto-rank` its rank.
         prediction: What the model says of them, `q x o`.
+        reference: `o`, what hypervolumes are measured from; None of a rule without any.
     """
 
     candidate: Tensor
     value: Tensor
     prediction: Prediction
+    reference: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.candidate)
@@ -224,12 +226,12 @@ def propose_cathodes(asked: AskedCathodes, q: int, engine: Engine = in_process) 
         candidates, rank = _shortlist(asked, q, engine)
         batch = asked.pool.space.at(candidates)
         if asked.acquisition == "pareto-rank":
-            chosen = Batch(torch.arange(q), rank[:q])
+            chosen, reference = Batch(torch.arange(q), rank[:q]), None
         else:
-            chosen = _chosen(asked, batch, q)
+            chosen, reference = _chosen(asked, batch, q)
         found = candidates[chosen.places]
         said = asked.pool.predictor.predict(asked.pool.space.at(found))
-        return CathodeProposals(found, chosen.values, said)
+        return CathodeProposals(found, chosen.values, said, reference)
     finally:
         torch.set_num_threads(threads)
 
@@ -280,8 +282,8 @@ def _best(asked: AskedCathodes) -> float:
     return float(pool.predictor.predict(pool.space.at(drawn)).mean.max())
 
 
-def _chosen(asked: AskedCathodes, batch: CompositionBatch, q: int) -> Batch:
-    """Return the batch out of a shortlist."""
+def _chosen(asked: AskedCathodes, batch: CompositionBatch, q: int) -> tuple[Batch, Tensor | None]:
+    """Return the batch out of a shortlist, and what hypervolumes are measured from, where they are."""
     pool, acquisition = asked.pool, asked.acquisition
     others = [] if pool.pending is None else [pool.over_table(pool.pending)]
     pending, values = sum(map(len, others)), torch.zeros(0, len(pool.objectives), dtype=torch.float64)
@@ -300,11 +302,11 @@ def _chosen(asked: AskedCathodes, batch: CompositionBatch, q: int) -> Batch:
         # Members say nothing of noise, and a few of them are soon known: what is left is their rounding.
         noise = max(noise, 1e-6 * float(covariance.diagonal()[:n].mean()))
         posterior = JointPosterior(said.mean[:, 0], covariance, noise, n, pending)
-        return choose(acquisition, posterior, _best(asked), q, asked.seed)
+        return choose(acquisition, posterior, _best(asked), q, asked.seed), None
     reference = reference_point(said.mean[:n])
     if len(values):
         reference = torch.minimum(reference, reference_point(said.mean[n + pending :]))
-    return choose_for_front(FrontDraws(draw(said, asked.seed), n, reference), q)
+    return choose_for_front(FrontDraws(draw(said, asked.seed), n, reference), q), reference
 
 
 def _leaders(pool: CathodePool, measured: Made) -> Tensor:

@@ -63,14 +63,14 @@ def reference_point(values: Tensor) -> Tensor:
     return point
 
 
-def hypervolume_scatter(front: Tensor, noise: Tensor) -> tuple[float, float]:
+def hypervolume_scatter(front: Tensor, noise: Tensor, reference: Tensor) -> tuple[float, float]:
     """Return the standard deviation of a front's hypervolume under noise of its values, and the hypervolume.
 
     Args:
         front: `n x o`, no value dominated by another.
         noise: `o`, standard deviation of a measurement.
+        reference: `o`, what hypervolumes are measured from.
     """
-    reference = reference_point(front)
     n, o = front.shape
     normal = draw_sobol_normal_samples(n * o, _DRAWS, dtype=torch.float64, seed=0).view(_DRAWS, n, o)
     volume = Hypervolume(reference)

@@ -147,10 +147,10 @@ class CathodeFamily:
         gain, noise = float(found.value[0].exp()), found.prediction.aleatoric[0].double().sqrt()
         if not pool.has_learnt:
             return f"Nothing is known of noise, for the model learns nothing: the next may gain {gain:.2g}."
-        if not several:
+        if found.reference is None:
             return gain_hint(gain, float(noise[0]))
         values = torch.tensor([list(one.values.values()) for one in front], dtype=torch.float64)
-        return front_hint(gain, values, noise)
+        return front_hint(gain, values, noise, found.reference)
 
     def frame(self, candidates: Sequence[StoredCandidate]) -> pd.DataFrame:
         """Return cathodes by their formulas."""

@@ -21,15 +21,16 @@ def gain_hint(gain: float, noise: float) -> str:
     return _verdict(gain, noise, words, "Repeat the best before going on, so that it is known better.")
 
 
-def front_hint(gain: float, front: Tensor, noise: Tensor) -> str:
+def front_hint(gain: float, front: Tensor, noise: Tensor, reference: Tensor) -> str:
     """Return whether to go on for several objectives: by the hypervolume below their front.
 
     Args:
         gain: Hypervolume that the next experiment is expected to add, in the product of all units.
         front: `n x o`, measured, no row dominated by another.
         noise: `o`, standard deviation of a measurement of each objective.
+        reference: `o`, what hypervolumes are measured from.
     """
-    scatter, whole = hypervolume_scatter(front, noise)
+    scatter, whole = hypervolume_scatter(front, noise, reference)
     words = (
         f"the next experiment is expected to add {gain:.2g} to the hypervolume of the measured front, "
         f"{whole:.2g}, which noise makes uncertain by {scatter:.2g}"

@@ -109,6 +109,8 @@ def test_a_front_is_chosen_out_of_what_candidates_may_reach(monkeypatch: pytest.
     slow = choose_for_front(FrontDraws(drawn, len(free), reference), 5)
     assert sorted(found.candidate.tolist()) == sorted(free[slow.places].tolist())
     torch.testing.assert_close(found.value, slow.values, rtol=1e-4, atol=1e-4)
+    assert found.reference is not None
+    torch.testing.assert_close(found.reference, reference)
     monkeypatch.setattr(cathode_pool, "SHORTLIST", 60)
     short = propose_cathodes(AskedCathodes(pool, "log-nehvi", seed=3), 5)
     assert float(short.value.exp().sum()) > 0.98 * float(found.value.exp().sum())

@@ -9,6 +9,7 @@ from activelearn.fronts import hypervolume_scatter
 from campaigns.cathode_stopping import front_hint, gain_hint
 
 FRONT = torch.tensor([[700.0, 0.6], [600.0, 0.9]], dtype=torch.float64)
+REFERENCE = torch.tensor([590.0, 0.57], dtype=torch.float64)
 NOISE = torch.tensor([7.0, 0.01], dtype=torch.float64)
 
 
@@ -27,7 +28,7 @@ def test_a_gain_is_held_against_noise(gain: float, first: str) -> None:
     [(1.1, "Go on: "), (0.9, "Gains become small: "), (0.09, "It may be time to stop: ")],
 )
 def test_a_gain_of_hypervolume_is_held_against_what_noise_makes_of_it(times: float, first: str) -> None:
-    scatter, whole = hypervolume_scatter(FRONT, NOISE)
-    said = front_hint(times * scatter, FRONT, NOISE)
+    scatter, whole = hypervolume_scatter(FRONT, NOISE, REFERENCE)
+    said = front_hint(times * scatter, FRONT, NOISE, REFERENCE)
     assert said.startswith(first)
     assert f"the hypervolume of the measured front, {whole:.2g}, which noise makes uncertain by" in said

@@ -173,8 +173,9 @@ def test_fronts_are_measured_from_a_tenth_below_their_worst() -> None:
 def test_the_scatter_of_a_front_by_hand() -> None:
     front = torch.tensor([[700.0, 0.6], [600.0, 0.9]], dtype=torch.float64)
     noise_of = torch.tensor([7.0, 0.01], dtype=torch.float64)
-    # Reference a tenth of the range below the worst: (590, 0.57); two rectangles that overlap.
-    scatter, whole = hypervolume_scatter(front, noise_of)
+    reference = torch.tensor([590.0, 0.57], dtype=torch.float64)
+    # Two rectangles that overlap.
+    scatter, whole = hypervolume_scatter(front, noise_of, reference)
     assert whole == pytest.approx(110 * 0.03 + 10 * 0.33 - 10 * 0.03)
     a, b, noise = (110, 0.03), (10, 0.33), noise_of.tolist()
     by_first_order = (
@@ -184,6 +185,6 @@ def test_the_scatter_of_a_front_by_hand() -> None:
         + (b[0] * noise[1]) ** 2
     ) ** 0.5
     assert scatter == pytest.approx(by_first_order, rel=0.3)
-    assert hypervolume_scatter(front, 0 * noise_of)[0] < 1e-5
-    alone, one = hypervolume_scatter(front[:1], noise_of)
+    assert hypervolume_scatter(front, 0 * noise_of, reference)[0] < 1e-5
+    alone, one = hypervolume_scatter(front[:1], noise_of, reference)
     assert min(alone, one) > 0
