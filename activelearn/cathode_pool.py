@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from activelearn.acquisition import Acquisition, Kind
+from activelearn.asked import SHORTLIST
 from activelearn.chemical_constraints import CompositionVariables
 from activelearn.composition_masks import CompositionMask
 from activelearn.composition_spaces import CompositionSpace
@@ -21,7 +22,6 @@ from activelearn.constraints import is_met, slack
 from activelearn.fronts import FrontDraws, choose_for_front, draw, reference_point
 from activelearn.pareto import by_pareto_rank
 from activelearn.pool import Batch, JointPosterior, choose
-from activelearn.propose import SHORTLIST
 from activelearn.screening import Engine, Score, Screen, by_mean, in_process, run
 from surrogates.composition_batches import CompositionBatch, CompositionTable
 from surrogates.errors import InputError, Problem

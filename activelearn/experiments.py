@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -32,6 +34,11 @@ _SAME, _SAME_K = 7e-4, 0.5
 0.334 for thirds, and 298 K for 298.15."""
 _BESIDE, _BESIDE_MOLALITY, _BESIDE_K = 0.015, 0.04, 1.5
 """Fractions, mol/kg and temperatures that are nearer to what failed than this would fail too."""
+APART_FRACTION, APART_MOLALITY, APART_K = 0.01, 0.02, 1.0
+"""What a laboratory can tell apart: a weight fraction of a few grams weighed in, mol/kg, K of a thermostat
+that all who measure use. Amounts that run freely differ from others by as much in one of them at least."""
+_ROUNDING = 1e-6
+"""Of these."""
 
 
 class MixtureModel(Protocol):
@@ -165,6 +172,26 @@ class Experiments:
         failed = [] if self.failed is None else [self.failed]
         return _is_near(x, self.known, self.same) | _is_near(x, self._of_space(failed), self._beside)
 
+    def is_beside_known(self, x: Tensor) -> Tensor:
+        """Return whether amounts are taken, or so near to what is known that no laboratory can tell, `n`."""
+        return self.is_taken(x) | self.is_beside(x, self.known)
+
+    def is_beside(self, x: Tensor, others: Tensor) -> Tensor:
+        """Return whether a laboratory cannot tell amounts, `n x d`, from some of others, `m x d`, bool."""
+        return _is_near(x, others, self.apart * (1 - _ROUNDING))
+
+    @cached_property
+    def apart(self) -> Tensor:
+        """How far amounts must be from each other to be two, in one column at least, `d`.
+
+        A space whose own steps are finer has been asked to tell these apart.
+        """
+        k, s = len(self.space.solvents), len(self.space.salts)
+        fraction = min(APART_FRACTION, self.space.fraction_step or APART_FRACTION)
+        molality = min(APART_MOLALITY, _least_gap([0.0, *self.space.molality_mol_kg]))
+        kelvin = min(APART_K, _least_gap(self.space.temperature_K))
+        return torch.tensor([fraction] * k + [molality] * s + [kelvin], dtype=torch.float64)
+
     @cached_property
     def known(self) -> Tensor:
         """Amounts of what was measured or is pending and has components of the space alone, `m x d`."""
@@ -190,6 +217,12 @@ class Experiments:
     def measured_rows(self, which: Tensor) -> Tensor:
         """Return some of the measured mixtures as the surrogate takes them."""
         return self._listed_rows(self.measured)[which]
+
+    def measured_amounts(self, which: Tensor) -> Tensor:
+        """Return the amounts of some of the measured mixtures that could be candidates, `n x d`."""
+        if self.measured is None:
+            return torch.zeros(0, len(self.variables.names), dtype=torch.float64)
+        return self._amounts(self.measured)[0][which]
 
     def pending_rows(self) -> Tensor:
         """Return the pending mixtures as the surrogate takes them, `p x ...`."""
@@ -239,6 +272,12 @@ class Experiments:
             x[:, k + salt],
             x[:, -1],
         )
+
+
+def _least_gap(values: Sequence[float]) -> float:
+    """Return the least distance between two of some numbers, infinite of one."""
+    ordered = sorted({*values})
+    return min((high - low for low, high in pairwise(ordered)), default=math.inf)
 
 
 def _is_near(x: Tensor, known: Tensor, within: Tensor) -> Tensor:

@@ -100,15 +100,34 @@ class MixtureSpace:
             salt, molality, temperature_K = salt[low:high], molality[low:high], temperature_K[low:high]
             low, high = 0, high - low
         return MixtureProduct(
-            self._solvent_rows[solvents], weights.float(), salt, molality, temperature_K, low, high
+            self._solvent_rows[solvents],
+            weights.float(),
+            salt,
+            molality.float(),
+            temperature_K.float(),
+            low,
+            high,
         )
 
-    def at(self, candidates: Tensor) -> MixtureBatch:
-        """Return some candidates, `n`, int64, in the order given."""
+    def at(self, candidates: Tensor, dtype: torch.dtype = torch.float32) -> MixtureBatch:
+        """Return some candidates in the order given.
+
+        Args:
+            candidates: `n`, int64.
+            dtype: Of amounts. In float32 they are what a screen's are, and no more what the space lists once
+                they are made float64; those that people read, or optimisers move, are asked for in it.
+        """
         count = self._conditions_count
         solvents, weights = self._decode(candidates // count)
+        salt, molality, temperature_K = self._conditions
         product = MixtureProduct(
-            self._solvent_rows[solvents], weights.float(), *self._conditions, 0, len(candidates) * count
+            self._solvent_rows[solvents],
+            weights.to(dtype),
+            salt,
+            molality.to(dtype),
+            temperature_K.to(dtype),
+            0,
+            len(candidates) * count,
         )
         return product.take(torch.arange(len(candidates)) * count + candidates % count)
 
@@ -184,13 +203,13 @@ class MixtureSpace:
 
     @cached_property
     def _conditions(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Salt (row of the table), molality and temperature of each condition, `c` each."""
+        """Salt (row of the table), molality and temperature of each condition, `c` each, float64."""
         every = np.unravel_index(np.arange(self._conditions_count), self._condition_shape)
         salt, molality, temperature = map(torch.from_numpy, every)
         return (
             lookup(list(self.salts.values()), self.table)[salt],
-            torch.tensor(self.molality_mol_kg, dtype=torch.float32)[molality],
-            torch.tensor(self.temperature_K, dtype=torch.float32)[temperature],
+            torch.tensor(self.molality_mol_kg, dtype=torch.float64)[molality],
+            torch.tensor(self.temperature_K, dtype=torch.float64)[temperature],
         )
 
     @cached_property

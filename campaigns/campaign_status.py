@@ -11,17 +11,15 @@ from botorch.utils.multi_objective.pareto import is_non_dominated
 from rich.console import Console
 from scipy.stats import binom
 
-from activelearn.propose import Proposals
 from campaigns.campaign_history import History, StoredMeasurement, StoredProposal
 from campaigns.candidates import StoredCandidate
+from campaigns.stopping import same_candidates
 from surrogates.calibration import COVERAGE
 
 _UNLIKELY = 0.05
 """Chance below which what came is not what was stated."""
 _FEWEST = 5
 """Proposals measured, below which nothing is said about the model."""
-_SMALL = 0.1
-"""Of the noise: a gain below this cannot be told from none without a hundred repeats."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ def status_of(
         targets: What is measured, each with its unit.
         known: All that the campaign holds.
         ours: The measurements that count of candidates that it could propose.
-        hint: See `hint_of`.
+        hint: See `stopping.hint_of`.
     """
     return Status(
         targets=targets,
@@ -125,22 +123,6 @@ def status_of(
         quality={name: found for name in targets if (found := _quality(known, name)) is not None},
         hint=hint,
     )
-
-
-def hint_of(found: Proposals) -> str:
-    """Return whether to go on: what the next experiment is expected to bring, against noise.
-
-    Args:
-        found: One, chosen by the logarithm of its expected improvement on the best so far.
-    """
-    gain = float(found.value[0].exp())
-    noise = float(found.prediction.aleatoric.double().sqrt()[0])
-    words = f"the next experiment is expected to gain {gain:.2g}, and a measurement scatters by {noise:.2g}"
-    if gain >= noise:
-        return f"Go on: {words}."
-    if gain >= _SMALL * noise:
-        return f"Gains become small: {words}. Repeat the best before going on, so that it is known better."
-    return f"It may be time to stop: {words}."
 
 
 def print_status(status: Status, console: Console) -> None:
@@ -166,7 +148,9 @@ def best_of(targets: tuple[str, ...], rows: Sequence[StoredMeasurement]) -> tupl
 
     Of several targets one that lacks some may not be compared, and is left out.
     """
-    found = [one for group in _groups(rows) if len((one := _mean(targets, group)).values) == len(targets)]
+    found = [
+        one for group in same_candidates(rows) if len((one := _mean(targets, group)).values) == len(targets)
+    ]
     if not found:
         return ()
     if len(targets) == 1:
@@ -174,19 +158,6 @@ def best_of(targets: tuple[str, ...], rows: Sequence[StoredMeasurement]) -> tupl
     values = torch.tensor([list(one.values.values()) for one in found], dtype=torch.float64)
     front = [found[place] for place in is_non_dominated(values).nonzero()[:, 0].tolist()]
     return tuple(sorted(front, key=lambda one: -one.value))
-
-
-def _groups(rows: Sequence[StoredMeasurement]) -> list[list[StoredMeasurement]]:
-    """Return measurements by candidate."""
-    groups: dict[frozenset[str], list[list[StoredMeasurement]]] = {}
-    for row in rows:
-        alike = groups.setdefault(row.candidate.components(), [])
-        same = next((group for group in alike if group[0].candidate.is_same(row.candidate)), None)
-        if same is None:
-            alike.append([row])
-        else:
-            same.append(row)
-    return [group for alike in groups.values() for group in alike]
 
 
 def _mean(targets: tuple[str, ...], group: Sequence[StoredMeasurement]) -> Best:

@@ -13,11 +13,12 @@ import torch
 from rich.console import Console
 
 from activelearn.acquisition import Acquisition
+from activelearn.asked import Asked
 from activelearn.experiments import Experiments, Listed
-from activelearn.propose import Asked, propose
+from activelearn.propose import propose
 from activelearn.screening import Engine
 from campaigns.campaign_history import Given, History, StoredMeasurement
-from campaigns.campaign_status import hint_of
+from campaigns.campaign_status import best_of
 from campaigns.candidate_tables import candidate_frame
 from campaigns.candidates import StoredCandidate
 from campaigns.constrained_list import ConstrainedSpace
@@ -35,6 +36,7 @@ from campaigns.propose import (
 from campaigns.propose_config import ProposeConfig
 from campaigns.row_models import AnyMixtureModel, check_finite, refuse_other_salts
 from campaigns.screen import model_directory
+from campaigns.stopping import hint_of, scatter_of, worth_warnings
 from campaigns.stored_mixtures import StoredMixture, mixture_batch, stored_mixtures
 from surrogates.checkpoints import takes_one_salt
 from surrogates.errors import InputError
@@ -140,8 +142,13 @@ class MixtureFamily:
         ours = [measured[place] for place in asked.experiments.baseline.tolist()]
         if not ours:
             return ours, NOTHING_YET
+        (best,) = best_of(self.fixed.targets, ours)
+        way = self.config.way()  # an expected improvement is no gradient's
         try:
-            return ours, hint_of(propose(asked, 1, self.config.way(), engine))
+            found = propose(asked, 1, "mixed" if way == "gradient" else way, engine)
+            stated = float(found.prediction.aleatoric.double().sqrt()[0])
+            scatter = scatter_of(self._target, measured, best.value, stated)
+            return ours, hint_of(self._target, float(found.value[0].exp()), best.value, scatter)
         except InputError as error:
             return ours, nothing_left(error)
 
@@ -156,7 +163,8 @@ class MixtureFamily:
 
     def show(self, table: pd.DataFrame, out: Path | None, console: Console) -> None:
         """Print proposals and, if they were written, where they are."""
-        print_proposed(Proposed(table, self._target, tuple(self.warnings())), out, console)
+        warnings = (*self.warnings(), *worth_warnings(table))
+        print_proposed(Proposed(table, self._target, warnings), out, console)
 
     @property
     def _target(self) -> str:

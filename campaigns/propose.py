@@ -16,11 +16,12 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from activelearn.acquisition import WORDS, Kind
+from activelearn.acquisition import WORDS
+from activelearn.asked import Asked, Proposals
 from activelearn.chemical_constraints import MixtureVariables
 from activelearn.constraints import Constraints
 from activelearn.experiments import Experiments, Listed, MixtureModel
-from activelearn.propose import Asked, Proposals, propose
+from activelearn.propose import propose
 from activelearn.screening import Engine
 from activelearn.spaces import MixtureSpace
 from campaigns.constrained_list import ConstrainedSpace
@@ -30,6 +31,7 @@ from campaigns.propose_config import Fractions, ProposeConfig
 from campaigns.row_models import AnyMixtureModel, check_finite, check_salts
 from campaigns.screen import mixture_facts, model_directory
 from campaigns.screen_record import estimate_columns
+from campaigns.stopping import NEXT_TO_NOTHING, is_hopeless, worth_warnings
 from surrogates.checkpoints import load_model, takes_one_salt
 from surrogates.errors import InputError, Problem
 from surrogates.gp import MixtureGP
@@ -109,7 +111,7 @@ def propose_to_file(
         found = propose(asked, q, config.way(), score)
     table = proposals_table(config, experiments, constrained, found)
     write_table(table, out)
-    return Proposed(table, model.target, tuple(warnings))
+    return Proposed(table, model.target, (*warnings, *worth_warnings(table)))
 
 
 def model_and_space(config: ProposeConfig) -> tuple[AnyMixtureModel, MixtureSpace]:
@@ -158,7 +160,7 @@ def proposals_table(
             "in_domain": said.in_domain.numpy(),
             "acquisition": rule.kind,
             "acquisition_value": found.value.numpy(),
-            "why": _why(rule.kind, found),
+            "why": _why(config, experiments, found),
         }
     )
     grams = pd.DataFrame(_grams(experiments.space, found.x, config.batch_g))
@@ -280,13 +282,16 @@ def _grams(space: MixtureSpace, x: Tensor, batch_g: float | None) -> dict[str, n
     return {f"{name}_g": column.numpy().round(4) for name, column in named if bool((column > 0).any())}
 
 
-def _why(kind: Kind, found: Proposals) -> list[str]:
+def _why(config: ProposeConfig, experiments: Experiments, found: Proposals) -> list[str]:
     """Return a phrase for each proposal."""
-    std = found.prediction.epistemic.sqrt()
+    kind, std = config.rule().kind, found.prediction.epistemic.sqrt()
     surer = [f"{int((std < one).sum()) + 1} of {len(std)} by what is not known of it" for one in std]
-    is_alone = kind in ("mean", "thompson")
+    words = f"where the gradient leads to the {WORDS[kind]}" if config.how == "gradient" else WORDS[kind]
+    is_alone = kind in ("mean", "thompson") or config.how == "gradient"
     beside = ["" if is_alone or not place else f", beside the {place} before it" for place in range(len(std))]
-    return [f"{WORDS[kind]}{one}; {rank}" for one, rank in zip(beside, surer, strict=True)]
+    is_last = len(experiments.baseline) > 0 and is_hopeless(kind, found)
+    end = f"; {NEXT_TO_NOTHING}" if is_last else ""
+    return [f"{words}{one}; {rank}{end}" for one, rank in zip(beside, surer, strict=True)]
 
 
 def _in_words(row: Mapping[Any, Any]) -> str:

@@ -17,6 +17,8 @@ from campaigns.screen_config import SpaceConfig
 
 Learns = Literal["gp", "nothing"]
 Fractions = Literal["weight", "mole"]
+_CLIMBED: tuple[Kind, ...] = ("mean", "ucb")
+"""What gradients are followed of; an expected improvement is flat far from what it knows."""
 
 
 class ProposeConfig(BaseModel):
@@ -27,10 +29,12 @@ class ProposeConfig(BaseModel):
         goal: `best`, the optimum, or `top`, as many of the best candidates as possible.
         model: The name of a model that ships, or a model directory.
         learns: What learns from the measurements: a Gaussian process over the model, or nothing.
-        acquisition: What makes an experiment worth doing; by default what the goal asks for.
+        acquisition: What makes an experiment worth doing; by default what the goal asks for, and of
+            `how: gradient` the mean where that is the optimum.
         kappa: Standard deviations that `ucb` adds.
         how: Out of the pool, with amounts that run freely, or both; by default both, and out of the pool
-            where a space has equal fractions only.
+            where a space has equal fractions only. `gradient` climbs from the best measured mixtures what is
+            predicted, or its upper confidence bound, and nothing else.
         avoid_unknown: Whether candidates outside the model's domain are left out.
         constraints: What candidates must fulfil.
         fractions: Of which kind the proposals tell them.
@@ -60,6 +64,10 @@ class ProposeConfig(BaseModel):
             raise ValueError("kappa must be given with acquisition: ucb, and only with it")
         if self.acquisition == "thompson" and self.how in ("mixed", "continuous"):
             raise ValueError("acquisition: thompson draws functions over a pool; it needs how: pool")
+        if self.how == "gradient" and self.acquisition not in (None, *_CLIMBED):
+            raise ValueError(
+                f"acquisition: {self.acquisition} came; how: gradient climbs acquisition: mean or ucb"
+            )
         if self.how == "continuous" and len(space.salts) > 1:
             raise ValueError(f"{len(space.salts)} salts came; how: continuous needs a space with one")
         if self.constraints is not None:
@@ -69,7 +77,8 @@ class ProposeConfig(BaseModel):
     def rule(self) -> Acquisition:
         """Return what makes an experiment worth doing."""
         kappa = TOP_KAPPA if self.acquisition is None else self.kappa or 0.0
-        return Acquisition(self.acquisition or FOR_GOAL[self.goal], kappa)
+        kind = self.acquisition or FOR_GOAL[self.goal]
+        return Acquisition("mean" if self.how == "gradient" and kind not in _CLIMBED else kind, kappa)
 
     def way(self) -> How:
         """Return how experiments are found."""

@@ -6,6 +6,7 @@ A write is a transaction that is on the disk when the call returns; nothing is e
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -91,6 +92,9 @@ _MEASUREMENTS = Table(
 class Store:
     """The file of a campaign.
 
+    Its processes share memory beside it, so that they must run on one machine, on a disk of its own: on a
+    share that several machines have mounted, SQLite's locks do not hold.
+
     Attributes:
         path: Beside it SQLite keeps `-wal` and `-shm` while a process has it open.
     """
@@ -104,7 +108,8 @@ class Store:
         Raises:
             InputError: If something stands there, or it cannot be written.
         """
-        check_all_free([path])
+        # What a killed process left beside a file that has gone would be taken for a part of the new one.
+        check_all_free([path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))])
         path.parent.mkdir(parents=True, exist_ok=True)
         texts = {"files_sha256": json.dumps(head.files_sha256), "targets": json.dumps(head.targets)}
         row = head.model_dump(mode="json") | {"id": 1} | texts
@@ -117,6 +122,7 @@ class Store:
             _TABLES.create_all(engine)
             with engine.begin() as begun:
                 begun.execute(insert(_CAMPAIGN), row)
+            _claim(unfinished, path)
         return Store.open(path)
 
     @staticmethod
@@ -256,6 +262,21 @@ class Store:
         return [_checked(row_type, row._asdict(), self.path, f"{table.name} {row.id}") for row in stored]
 
 
+def _claim(unfinished: Path, path: Path) -> None:
+    """Give a file its name, unless another process was faster: a rename would put its campaign away.
+
+    Raises:
+        InputError: If it was.
+    """
+    try:
+        os.link(unfinished, path)
+    except FileExistsError:
+        wrong = "another process has begun a campaign here meanwhile"
+        raise InputError(Problem(str(path), wrong, "Use it, or give another place.")) from None
+    except OSError:  # a disk without links; that two begin at the same moment is not noticed there
+        return
+
+
 def _check_file(connection: Connection, path: Path) -> None:
     """Check that a file is of a campaign and sound.
 
@@ -308,7 +329,7 @@ def _told(path: Path) -> Iterator[None]:
         raise
     except (DatabaseError, sqlite3.Error) as error:
         reason = str(error.orig) if isinstance(error, DatabaseError) else str(error)
-        if "locked" in reason or "busy" in reason:
+        if "lock" in reason or "busy" in reason:  # "locking protocol", where very many wait, is one
             wrong = f"another process has been writing to it for {_WAIT_S:g} s"
             raise InputError(Problem(str(path), wrong, "Try again when it is done.")) from None
         mend = "Give a file that `activelearn campaign new` wrote, on a disk that can be written."

@@ -23,6 +23,7 @@ from surrogates.judged_ensemble import AnyJudgedEnsemble, Unseen
 from surrogates.mixing import Encoder
 from surrogates.mixture_data import MixtureData
 from surrogates.prediction import UNCALIBRATED, Calibration
+from surrogates.repeatability import within_groups
 
 EXACT_UP_TO = 3000
 """Rows above which the process is variational unless it is told otherwise."""
@@ -117,7 +118,9 @@ def fit_inputs(mixed: Tensor, columns: Tensor) -> GPInputs:
     )
 
 
-def fit_process(x: Tensor, y: Tensor, seed: int, form: GPForm | None = None) -> GaussianProcess:
+def fit_process(
+    x: Tensor, y: Tensor, seed: int, form: GPForm | None = None, least_noise: float = _LEAST_NOISE
+) -> GaussianProcess:
     """Return the process of most marginal likelihood, with the priors on lengthscales and noise.
 
     Lengthscales, noise and mean are learnt from some of the rows, the posterior from all. The noise is not
@@ -128,11 +131,12 @@ def fit_process(x: Tensor, y: Tensor, seed: int, form: GPForm | None = None) -> 
         y: `n`, standardised.
         seed: Of the draw.
         form: `exact` or `variational`; by default what the number of rows asks for.
+        least_noise: What the variance of a measurement is known not to be below.
     """
     drawn = learnt_from(len(x), seed)
     kernel = get_covar_module_with_dim_scaled_prior(x.shape[1], use_rbf_kernel=False)
     gp = SingleTaskGP(x[drawn], y[drawn, None], covar_module=kernel, outcome_transform=None)
-    floor = max(repeat_variance(x, y), _LEAST_NOISE)
+    floor = max(repeat_variance(x, y), least_noise, _LEAST_NOISE)
     gp.likelihood.noise_covar.register_constraint(
         "raw_noise", GreaterThan(floor, transform=None, initial_value=2 * floor)
     )
@@ -188,12 +192,8 @@ def repeat_variance(x: Tensor, y: Tensor) -> float:
         x: `n x d`.
         y: `n`.
     """
-    _, group, counts = x.unique(dim=0, return_inverse=True, return_counts=True)
-    freedom = int((counts - 1).sum())
-    if freedom < _FEWEST_REPEATS:
-        return 0.0
-    means = torch.zeros(len(counts), dtype=y.dtype).index_add_(0, group, y) / counts
-    return float((y - means[group]).square().sum() / freedom)
+    squares, freedom = within_groups(y, x.unique(dim=0, return_inverse=True)[1])
+    return squares / freedom if freedom >= _FEWEST_REPEATS else 0.0
 
 
 def _inverse_spread(values: Tensor) -> Tensor:

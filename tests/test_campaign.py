@@ -12,7 +12,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from activelearn.propose import Asked, Proposals, propose
+from activelearn.asked import Asked, Proposals
+from activelearn.propose import propose
 from campaigns import mixture_family
 from campaigns.campaign import Campaign
 from campaigns.mixture_family import MixtureFamily

@@ -7,13 +7,10 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-import torch
 from rich.console import Console
 
-from activelearn.propose import Proposals
 from campaigns.campaign_history import History
-from campaigns.campaign_status import Quality, Status, hint_of, print_status, status_of
-from surrogates.prediction import Prediction
+from campaigns.campaign_status import Quality, Status, print_status, status_of
 from tests.small_campaigns import TARGET, given, mixture, result, small_store
 
 
@@ -84,29 +81,6 @@ def test_errors_are_taken_against_their_own_standard_deviation(tmp_path: Path) -
 )
 def test_the_verdict_is_only_as_strong_as_the_count(measured: int, within: int, words: str) -> None:
     assert Quality(measured, within, 0.1, 0.1, 1.0).words() == words
-
-
-@pytest.mark.parametrize(
-    ("gain", "words"),
-    [
-        (0.05, "Go on: the next experiment is expected to gain 0.05, and a measurement scatters by 0.05."),
-        (
-            0.049,
-            "Gains become small: the next experiment is expected to gain 0.049, and a measurement scatters "
-            "by 0.05. Repeat the best before going on, so that it is known better.",
-        ),
-        (
-            0.0049,
-            "It may be time to stop: the next experiment is expected to gain 0.0049, and a measurement "
-            "scatters by 0.05.",
-        ),
-    ],
-)
-def test_the_hint_weighs_gain_against_noise(gain: float, words: str) -> None:
-    one = torch.ones(1, dtype=torch.float64)
-    said = Prediction(one, one, 0.0025 * one, one > 0, one)
-    found = Proposals(one[:, None], one.long(), (gain * one).log() + 1e-9, said)
-    assert hint_of(found) == words
 
 
 def test_it_is_told_in_lines(history: History) -> None:

@@ -166,6 +166,37 @@ def test_what_was_measured_is_known_by_its_rounded_amounts() -> None:
     assert not replace(_experiments(other), space=space).is_taken(x).any()
 
 
+@pytest.mark.parametrize(
+    ("column", "change", "is_beside"),
+    [(0, 0.009, True), (0, 0.01, False), (3, 0.019, True), (3, 0.02, False), (4, 0.9, True), (4, 1.0, False)],
+)
+def test_what_a_laboratory_cannot_tell_apart(column: int, change: float, is_beside: bool) -> None:
+    x = torch.tensor([[0.5, 0.5, 0.0, 1.0, 298.15]], dtype=torch.float64)
+    other = x.clone()
+    other[0, column] += change
+    assert _experiments().is_beside(x, other).tolist() == [is_beside]
+    assert not _experiments().is_beside(x, other[:0]).any()
+
+
+def test_a_space_of_finer_steps_is_told_apart_by_these() -> None:
+    fine = replace(
+        SPACE, fraction_step=0.005, molality_mol_kg=(0.0, 1.0, 1.001), temperature_K=(298.0, 298.15, 300.0)
+    )
+    assert replace(_experiments(), space=fine).apart.tolist() == pytest.approx([0.005] * 3 + [0.001, 0.15])
+    coarse = replace(SPACE, fraction_step=None, molality_mol_kg=(1.0,))
+    assert replace(_experiments(), space=coarse).apart.tolist() == [0.01] * 3 + [0.02, 1.0]
+
+
+def test_what_nobody_can_tell_from_what_is_known_is_beside_it() -> None:
+    e = _experiments()
+    x = torch.tensor(
+        [[0.6, 0, 0.4, 0.7, 298.15], [0.607, 0, 0.393, 0.7, 298.15], [0.62, 0, 0.38, 0.7, 298.15]]
+    )
+    assert e.is_taken(x.double()).tolist() == [True, False, False]
+    assert e.is_beside_known(x.double()).tolist() == [True, True, False]
+    assert e.measured_amounts(torch.tensor([3])).tolist() == [[0.6, 0.0, 0.4, 0.7, 298.4]]
+
+
 def test_points_of_a_region_without_salt_are_mixtures() -> None:
     variables = MixtureVariables(SPACE.solvents, SPACE.salts)
     domain = variables.domain((0.0, 0.0), (298.15, 298.15))

@@ -14,7 +14,7 @@ from surrogates.aligned_model import AlignedModel, compare
 from surrogates.alignment import align
 from surrogates.errors import InputError
 from surrogates.gaussian_process import matern
-from surrogates.laboratories import default_laboratories
+from surrogates.laboratories import REPEATABILITY, default_laboratories
 from surrogates.mixture_data import MixtureData, mixture_rows
 from surrogates.prior_gp import Prior, PriorGP, fit_prior_gp, offset_of, spread_of
 from tests.synthetic_laws import small_law_ensemble, vft_data
@@ -132,6 +132,28 @@ def test_an_offset_by_hand() -> None:
     assert offset_of(difference, std) == pytest.approx((1 + 0.75 + 2) / (2.25 + 1))
     assert offset_of(difference[:0], std[:0]) == 0
     assert spread_of(torch.tensor([2.0, 4.0])) == pytest.approx((24 / 6) ** 0.5)
+
+
+@pytest.mark.parametrize("n", [3, 12])
+def test_the_noise_of_a_conductivity_is_not_below_what_laboratories_repeat_to(n: int) -> None:
+    # Measurements that are what the ensemble says, without any noise.
+    gp = fit_prior_gp(_prior("diffmix"), _data("diffmix", n, shift=0.0), AROUND, 0)
+    said = gp.bind(SPACE.table).predict(SPACE[0:60])
+    assert gp.repeatability == pytest.approx(REPEATABILITY)
+    assert (said.aleatoric.sqrt() > REPEATABILITY * (1 - 1e-6)).all()
+    # The process itself takes no measurement for surer than that either.
+    scale = gp.bind(SPACE.table).location(_data("diffmix", n).batch)[1].square().median()
+    assert gp.process.noise * scale > REPEATABILITY**2 * (1 - 1e-6)
+
+
+def test_replicates_that_scatter_raise_it_and_other_targets_have_none() -> None:
+    data = _data("diffmix", 6)
+    target = torch.cat([data.target, data.target + 0.2])
+    twice = replace(data.take(torch.arange(6).repeat(2)), target=target)
+    gp = fit_prior_gp(_prior("diffmix"), twice, AROUND, 0)
+    # Six pairs, 0.1 on either side of their means.
+    assert gp.repeatability == pytest.approx(((4 * REPEATABILITY**2 + 12 * 0.1**2) / 10) ** 0.5)
+    assert _fitted("molsets", 6).repeatability == 0
 
 
 def test_another_target_is_refused() -> None:

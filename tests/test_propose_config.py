@@ -34,6 +34,9 @@ def _config(**keys: Any) -> ProposeConfig:
         ({"acquisition": "thompson"}, Acquisition("thompson", 0.0), "pool"),
         ({"space": {**SPACE, "fraction_step": None}}, Acquisition("log-nei", 1.0), "pool"),
         ({"how": "continuous"}, Acquisition("log-nei", 1.0), "continuous"),
+        ({"how": "gradient"}, Acquisition("mean", 1.0), "gradient"),
+        ({"how": "gradient", "goal": "top"}, Acquisition("ucb", 1.0), "gradient"),
+        ({"how": "gradient", "acquisition": "ucb", "kappa": 0.5}, Acquisition("ucb", 0.5), "gradient"),
     ],
 )
 def test_what_is_not_said_follows_from_the_goal_and_the_space(
@@ -51,6 +54,10 @@ def test_what_is_not_said_follows_from_the_goal_and_the_space(
         (
             "acquisition: thompson\nhow: mixed",
             "acquisition: thompson draws functions over a pool; it needs how: pool",
+        ),
+        (
+            "acquisition: log-nei\nhow: gradient",
+            "acquisition: log-nei came; how: gradient climbs acquisition: mean or ucb",
         ),
         (
             "constraints: {bounds: {PC: {at_most: 0.5}}}",

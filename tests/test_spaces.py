@@ -125,6 +125,16 @@ def test_candidates_in_any_order_are_those_of_the_range(space: MixtureSpace, dat
 
 
 @given(spaces(), st.data())
+def test_amounts_in_float64_are_those_that_the_space_lists(space: MixtureSpace, data: st.DataObject) -> None:
+    candidates = data.draw(st.lists(st.integers(0, len(space) - 1), min_size=1, max_size=20))
+    exact, listed = space.at(torch.tensor(candidates), torch.float64), space.describe(candidates)
+    assert exact.temperature_K.tolist() == listed["temperature_K"].tolist()
+    assert exact.molality[:, 0].tolist() == listed["molality_mol_kg"].tolist()
+    first = listed["weight_fraction_1"].to_numpy()
+    assert exact.weights[:, 0].tolist() == first.tolist()
+
+
+@given(spaces(), st.data())
 def test_a_candidate_is_the_same_alone_as_in_a_list(space: MixtureSpace, data: st.DataObject) -> None:
     candidates = data.draw(st.lists(st.integers(0, len(space) - 1), min_size=1, max_size=20))
     whole = space.describe(range(len(space)))

@@ -219,6 +219,51 @@ def test_who_waits_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert store.record(lambda known: [result()]) == [1]
 
 
+def test_many_that_wait_are_told_so_too(tmp_path: Path) -> None:
+    def crowded() -> None:
+        with storing._told(tmp_path / "c.db"):
+            raise sqlite3.OperationalError("locking protocol")
+
+    assert refusal(crowded) == (
+        f"{tmp_path}/c.db: another process has been writing to it for 60 s. Try again when it is done."
+    )
+
+
+def test_of_two_that_begin_at_one_place_the_first_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "c.db"
+    check = storing.check_all_free
+
+    def slow(files: list[Path]) -> None:
+        check(files)
+        monkeypatch.setattr(storing, "check_all_free", check)
+        small_store(path, 0.3)  # another process is faster
+
+    monkeypatch.setattr(storing, "check_all_free", slow)
+    assert refusal(lambda: small_store(path)) == (
+        f"{path}: another process has begun a campaign here meanwhile. Use it, or give another place."
+    )
+    assert len(Store.open(path).history().proposals) == 1
+    assert [one.name for one in tmp_path.iterdir()] == ["c.db"]
+
+
+def test_what_is_left_of_a_file_that_has_gone_is_not_taken_for_a_part_of_a_new_one(tmp_path: Path) -> None:
+    (tmp_path / "c.db-wal").write_bytes(b"acknowledged")
+    assert refusal(lambda: small_store(tmp_path / "c.db")) == (
+        f"{tmp_path}/c.db-wal: something stands here already. Give another --out, or move it away."
+    )
+    assert not (tmp_path / "c.db").exists()
+
+
+def test_a_disk_without_links_holds_campaigns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(storing.os, "link", refuse)
+    assert small_store(tmp_path / "c.db", 0.3).history().moment == (1, 0)
+
+
 def test_a_file_that_has_gone_is_not_made_anew(tmp_path: Path) -> None:
     store = small_store(tmp_path / "c.db")
     store.path.unlink()

@@ -19,8 +19,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from activelearn import propose as proposing
+from activelearn import free_amounts
 from activelearn.acquisition import KINDS, Acquisition
+from activelearn.asked import Asked, Proposals
 from activelearn.cathode_pool import (
     FRONT_KINDS,
     AskedCathodes,
@@ -33,7 +34,8 @@ from activelearn.chemical_constraints import CompositionVariables, MixtureVariab
 from activelearn.composition_spaces import CompositionSpace
 from activelearn.constraints import Constraints
 from activelearn.experiments import Experiments, Listed
-from activelearn.propose import Asked, How, Proposals, best_in_region, propose
+from activelearn.free_amounts import best_in_region
+from activelearn.propose import How, propose
 from activelearn.spaces import MixtureSpace
 from campaigns.cathode_config import CathodeScreenConfig
 from campaigns.config import bundled_job, load_yaml
@@ -199,8 +201,10 @@ def continuous(console: Console) -> None:
         e = Experiments(space, Constraints(variables.names, domain, (ball,)), believed, measured)
         kind = ("log-nei", "ucb", "mean")[number % 3]
         asked = Asked(e, Acquisition(kind), None, seed=number)
-        region = proposing.region_of_all(asked)
-        worth = proposing.worth_in(asked, region, torch.zeros(0, len(variables.names), dtype=torch.float64))
+        region = free_amounts.region_of_all(asked)
+        worth = free_amounts.worth_in(
+            asked, region, torch.zeros(0, len(variables.names), dtype=torch.float64)
+        )
         _, values = best_in_region(worth, region, number)
         dense = region.sample(DENSE, number + 1000)
         with torch.no_grad():
