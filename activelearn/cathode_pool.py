@@ -40,6 +40,11 @@ _BONUS = 1.0
 """Standard deviations by which several objectives are raised for the shortlist. Of 7,928 rocksalts, the 1,000
 of best Pareto rank by this held the batch of 8 that the whole pool gives; by the mean it was worth 5 to 12 %
 less, by half of it 0 to 3 %, by twice 0 to 1 %."""
+_SURELY = 3.0
+"""Standard deviations by which what is believed of a measured cathode must lie below another's mean to be
+left out."""
+_SOME = 16
+"""Candidates of whose noise the mean is taken."""
 _UNKNOWN = 1e5
 """Taken off the means of what is to be avoided: no objective is so high, and float32 still orders them."""
 
@@ -77,6 +82,9 @@ class CathodePool:
         mask: Which candidates fulfil the constraints; None if none are asked.
         measured: What was measured; None if nothing.
         pending: What is being made.
+        failed: What could not be made: it is not a candidate again.
+        has_learnt: Whether the model has learnt from what was measured. What it has not learnt from stands as
+            it was measured, for certain; else as the model then believes it, without the noise.
     """
 
     space: CompositionSpace
@@ -85,6 +93,8 @@ class CathodePool:
     mask: CompositionMask | None = None
     measured: Made | None = None
     pending: Made | None = None
+    failed: Made | None = None
+    has_learnt: bool = False
 
     @cached_property
     def table(self) -> CompositionTable:
@@ -120,11 +130,11 @@ class CathodePool:
 
     @property
     def made(self) -> int:
-        """How many cathodes were measured or are pending."""
+        """How many cathodes were measured, failed or are pending."""
         return sum(len(one.batch) for one in self._others)
 
     def is_made(self, batch: CompositionBatch) -> Tensor:
-        """Return whether compositions over the table were measured or are pending, `n`, bool."""
+        """Return whether compositions over the table were measured, failed or are pending, `n`, bool."""
         if not self.made:
             return torch.zeros(len(batch), dtype=torch.bool)
         known = torch.cat([self._amounts(one) for one in self._others])
@@ -138,7 +148,7 @@ class CathodePool:
 
     @property
     def _others(self) -> list[Made]:
-        return [one for one in (self.measured, self.pending) if one is not None]
+        return [one for one in (self.measured, self.pending, self.failed) if one is not None]
 
     @cached_property
     def _variables(self) -> CompositionVariables:
@@ -178,11 +188,13 @@ class CathodeProposals:
         candidate: `q`, int64, which of the space's candidates; all feasible, no two the same.
         value: `q`, what each is worth beside those before it; of `pareto-rank` its rank.
         prediction: What the model says of them, `q x o`.
+        reference: `o`, what hypervolumes are measured from; None of a rule without any.
     """
 
     candidate: Tensor
     value: Tensor
     prediction: Prediction
+    reference: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.candidate)
@@ -193,7 +205,8 @@ def propose_cathodes(asked: AskedCathodes, q: int, engine: Engine = in_process) 
 
     Those that are best alone, or by the Pareto rank of what they may reach, are shortlisted by a screen; the
     batch is chosen out of them by what the model says of them together. What was measured stands as it was
-    measured; what was not, of a cathode that lacks an objective or is pending, is as the model believes it.
+    measured, or as a model that has learnt from it believes; what was not, of a cathode that lacks an
+    objective or is pending, is as the model believes it.
 
     Args:
         asked: What for.
@@ -213,12 +226,12 @@ def propose_cathodes(asked: AskedCathodes, q: int, engine: Engine = in_process) 
         candidates, rank = _shortlist(asked, q, engine)
         batch = asked.pool.space.at(candidates)
         if asked.acquisition == "pareto-rank":
-            chosen = Batch(torch.arange(q), rank[:q])
+            chosen, reference = Batch(torch.arange(q), rank[:q]), None
         else:
-            chosen = _chosen(asked, batch, q)
+            chosen, reference = _chosen(asked, batch, q)
         found = candidates[chosen.places]
         said = asked.pool.predictor.predict(asked.pool.space.at(found))
-        return CathodeProposals(found, chosen.values, said)
+        return CathodeProposals(found, chosen.values, said, reference)
     finally:
         torch.set_num_threads(threads)
 
@@ -269,30 +282,48 @@ def _best(asked: AskedCathodes) -> float:
     return float(pool.predictor.predict(pool.space.at(drawn)).mean.max())
 
 
-def _chosen(asked: AskedCathodes, batch: CompositionBatch, q: int) -> Batch:
-    """Return the batch out of a shortlist."""
+def _chosen(asked: AskedCathodes, batch: CompositionBatch, q: int) -> tuple[Batch, Tensor | None]:
+    """Return the batch out of a shortlist, and what hypervolumes are measured from, where they are."""
     pool, acquisition = asked.pool, asked.acquisition
     others = [] if pool.pending is None else [pool.over_table(pool.pending)]
     pending, values = sum(map(len, others)), torch.zeros(0, len(pool.objectives), dtype=torch.float64)
     if pool.measured is not None:
-        rows = pool.baseline[_may_lead(pool.measured.values[pool.baseline])]
+        rows = _leaders(pool, pool.measured)
         values = pool.measured.values[rows].double()
         others.append(pool.over_table(pool.measured)[rows])
-    said = _as_measured(pool.predictor.jointly(_joined([batch, *others])), values)
+    said = pool.predictor.jointly(_joined([batch, *others]))
+    said = said if pool.has_learnt else _as_measured(said, values)
     n = len(batch)
     if isinstance(acquisition, Acquisition):
         if not len(values) and acquisition.kind == "log-nei":
             acquisition = replace(acquisition, kind="log-ei")
         covariance = said.covariance(0)
-        noise = float(pool.predictor.predict(batch[:1]).aleatoric.double().mean())
+        noise = float(pool.predictor.predict(batch[:_SOME]).aleatoric.double().mean())
         # Members say nothing of noise, and a few of them are soon known: what is left is their rounding.
         noise = max(noise, 1e-6 * float(covariance.diagonal()[:n].mean()))
         posterior = JointPosterior(said.mean[:, 0], covariance, noise, n, pending)
-        return choose(acquisition, posterior, _best(asked), q, asked.seed)
+        return choose(acquisition, posterior, _best(asked), q, asked.seed), None
     reference = reference_point(said.mean[:n])
     if len(values):
         reference = torch.minimum(reference, reference_point(said.mean[n + pending :]))
-    return choose_for_front(FrontDraws(draw(said, asked.seed), n, reference), q)
+    return choose_for_front(FrontDraws(draw(said, asked.seed), n, reference), q), reference
+
+
+def _leaders(pool: CathodePool, measured: Made) -> Tensor:
+    """Return the rows by which others are judged, int64: without those that are surely not the best.
+
+    A model that has learnt may believe less, or more, than was measured. Each composition stands once.
+    """
+    if not pool.has_learnt:
+        return pool.baseline[_may_lead(measured.values[pool.baseline])]
+    batch = pool.over_table(measured)
+    x = CompositionVariables(pool.table.elements).rows(batch)[pool.baseline]
+    first = torch.from_numpy(np.unique(x.numpy().round(6), axis=0, return_index=True)[1]).sort().values
+    rows = pool.baseline[first]
+    said = pool.predictor.predict(batch[rows])
+    highest = said.mean + _SURELY * said.epistemic.sqrt()
+    is_beaten = (said.mean[None] > highest[:, None]).all(-1).any(1)
+    return rows[~is_beaten]
 
 
 def _may_lead(values: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from botorch.acquisition.logei import TAU_RELU
 from botorch.utils.multi_objective.box_decompositions.box_decomposition_list import BoxDecompositionList
 from botorch.utils.multi_objective.box_decompositions.non_dominated import FastNondominatedPartitioning
-from botorch.utils.multi_objective.hypervolume import infer_reference_point
+from botorch.utils.multi_objective.hypervolume import Hypervolume, infer_reference_point
 from botorch.utils.multi_objective.pareto import is_non_dominated
 from botorch.utils.safe_math import fatmin, log_fatplus, logmeanexp
 from botorch.utils.sampling import draw_sobol_normal_samples
@@ -61,6 +61,22 @@ def reference_point(values: Tensor) -> Tensor:
     """
     point: Tensor = infer_reference_point(values[is_non_dominated(values)])
     return point
+
+
+def hypervolume_scatter(front: Tensor, noise: Tensor, reference: Tensor) -> tuple[float, float]:
+    """Return the standard deviation of a front's hypervolume under noise of its values, and the hypervolume.
+
+    Args:
+        front: `n x o`, no value dominated by another.
+        noise: `o`, standard deviation of a measurement.
+        reference: `o`, what hypervolumes are measured from.
+    """
+    n, o = front.shape
+    normal = draw_sobol_normal_samples(n * o, _DRAWS, dtype=torch.float64, seed=0).view(_DRAWS, n, o)
+    volume = Hypervolume(reference)
+    drawn = front + noise * normal
+    scatter = torch.tensor([volume.compute(one[is_non_dominated(one)]) for one in drawn]).std()
+    return float(scatter), volume.compute(front)
 
 
 def choose_for_front(draws: FrontDraws, q: int) -> Batch:

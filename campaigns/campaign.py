@@ -12,50 +12,24 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import torch
 from pydantic import ValidationError
 
-from activelearn.acquisition import Acquisition
-from activelearn.asked import Asked, Proposals
-from activelearn.experiments import Experiments, Listed
-from activelearn.propose import propose
 from activelearn.screening import Engine, in_process
-from campaigns.campaign_history import (
-    Given,
-    Head,
-    History,
-    Result,
-    StoredMeasurement,
-    StoredProposal,
-)
+from campaigns.campaign_history import Head, History, Result, StoredProposal
 from campaigns.campaign_results import Reading, read_results, repeated, text_of_frame
-from campaigns.campaign_status import Status, best_of, status_of
-from campaigns.candidate_tables import candidate_frame
-from campaigns.constrained_list import ConstrainedSpace
-from campaigns.constraint_config import ConstraintsConfig, used_files
-from campaigns.propose import (
-    believed_after,
-    check_can_learn,
-    constraints_of,
-    model_and_space,
-    proposals_table,
-)
-from campaigns.propose_config import ProposeConfig
-from campaigns.row_models import AnyMixtureModel, check_finite
-from campaigns.screen import model_directory
-from campaigns.stopping import hint_of, scatter_of
+from campaigns.campaign_status import Status, status_of
+from campaigns.cathode_config import are_cathodes
+from campaigns.cathode_family import CathodeFamily, begin_with_cathodes
+from campaigns.cathode_propose_config import CathodeProposeConfig
+from campaigns.family import Family, Fixed
+from campaigns.mixture_family import MixtureFamily, begin_with_mixtures
+from campaigns.propose_config import AnyProposals, ProposeConfig
 from campaigns.store import Store
-from campaigns.stored_mixtures import StoredMixture, mixture_batch, stored_mixtures
-from surrogates.checkpoints import takes_one_salt
 from surrogates.errors import InputError, Problem
-from surrogates.mixture_data import MixtureData, mixture_rows
-from surrogates.model_directories import model_hash
 from surrogates.text_tables import read_text
 
 _NONE: Mapping[str, str] = MappingProxyType({})
-_AGAIN = "Restore it, or begin a new campaign and record there what was measured in this one."
 
 
 @dataclass(frozen=True)
@@ -66,8 +40,8 @@ class Recorded:
         measurements: The new numbers, a row each, in the order of the rows.
         outcomes: How many rows were measured, failed and withdrawn.
         corrections: How many of the rows stand in the place of an earlier one.
-        unproposed: How many are of mixtures that nobody proposed.
-        repeated: The rows that repeat the value of an earlier measurement of the same mixture.
+        unproposed: How many are of candidates that nobody proposed.
+        repeated: The rows that repeat the value of an earlier measurement of the same candidate.
     """
 
     measurements: tuple[int, ...]
@@ -75,14 +49,6 @@ class Recorded:
     corrections: int
     unproposed: int
     repeated: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class _Chosen:
-    """What the head of a campaign names: it has been found as it was when the campaign began."""
-
-    model: AnyMixtureModel
-    constrained: ConstrainedSpace
 
 
 @dataclass(frozen=True)
@@ -95,15 +61,15 @@ class Campaign:
     Attributes:
         store: The file.
         head: What was fixed when it began.
-        config: Space, constraints, model and rule.
+        config: Space, constraints, model and rule: of mixtures or of cathodes.
     """
 
     store: Store
     head: Head
-    config: ProposeConfig
+    config: AnyProposals
 
     @staticmethod
-    def new(path: Path, config: ProposeConfig) -> Campaign:
+    def new(path: Path, config: AnyProposals) -> Campaign:
         """Begin a campaign.
 
         Args:
@@ -113,23 +79,17 @@ class Campaign:
         Raises:
             InputError: If something stands there, or the model or a constraint cannot be used.
         """
-        directory = model_directory(config.model)
-        if directory == Path(config.model):
-            config = config.model_copy(update={"model": str(directory.absolute())})
-        config = config.relative_to(Path.cwd() / "campaign.yaml")
-        model, space = model_and_space(config)
-        check_can_learn(config, model)
-        ConstrainedSpace.of(config.constraints or ConstraintsConfig(), space)
+        config, fixed = _begin(config)
         text = json.dumps(config.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         head = Head.model_validate(
             {
                 "begun": datetime.now(UTC).replace(microsecond=0),
                 "config": text,
                 "config_sha256": sha256(text.encode()).hexdigest(),
-                "model_sha256": model_hash(directory),
-                "files_sha256": json.dumps(_files(config)),
-                "target": model.target,
-                "takes_one_salt": takes_one_salt(model),
+                "model_sha256": fixed.model_sha256,
+                "files_sha256": json.dumps(fixed.files_sha256),
+                "targets": json.dumps(fixed.targets),
+                "takes_one_salt": fixed.takes_one_salt,
             }
         )
         return Campaign(Store.create(path, head), head, config)
@@ -144,7 +104,8 @@ class Campaign:
         store = Store.open(path)
         head = store.head()
         try:
-            config = ProposeConfig.model_validate_json(head.config)
+            kind = CathodeProposeConfig if are_cathodes(json.loads(head.config)) else ProposeConfig
+            config: AnyProposals = kind.model_validate_json(head.config)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
@@ -169,10 +130,7 @@ class Campaign:
         """
         while True:
             known = self.store.history()
-            asked = self._asked(known, self.config.rule())
-            found = propose(asked, q, self.config.way(), engine)
-            given = self._given(asked.experiments, found)
-            stored = self.store.give(given, known)
+            stored = self.store.give(self.family.given(known, q, engine), known)
             if stored is not None:  # else another process was faster; with what it wrote it is done again
                 return _written(stored)
 
@@ -193,7 +151,7 @@ class Campaign:
             InputError: With every bad row.
         """
         text = read_text(results) if isinstance(results, Path) else text_of_frame(results)
-        reading = Reading(self.head.target, self.head.takes_one_salt, columns, units)
+        reading = Reading(self.family.reader, columns, units)
         read: list[Result] = []
         again: list[int] = []
 
@@ -224,36 +182,27 @@ class Campaign:
             InputError: If the model or a file of the constraints has changed.
         """
         known = self.store.history()
-        asked = self._asked(known, Acquisition("log-nei"))
-        measured = known.standing("measured")
-        ours = [measured[place] for place in asked.experiments.baseline.tolist()]
-        hint = "Nothing that could be a candidate has been measured yet: go on."
-        if best := best_of(ours):
-            way = self.config.way()  # an expected improvement is no gradient's
-            try:
-                found = propose(asked, 1, "mixed" if way == "gradient" else way, engine)
-                stated = float(found.prediction.aleatoric.double().sqrt()[0])
-                scatter = scatter_of(self.head.target, measured, best.value, stated)
-                hint = hint_of(self.head.target, float(found.value[0].exp()), best.value, scatter)
-            except InputError as error:
-                hint = f"No experiment is left to propose: {error.problems[0].wrong}."
-        return status_of(self.head.target, known, ours, hint)
+        ours, hint = self.family.stands(known, engine)
+        return status_of(self.head.targets, known, ours, hint)
 
     def export(self) -> pd.DataFrame:
         """Return all measurements with their history, a row each, those that were corrected among them.
 
-        `measurement`, `proposal`, the mixture in the columns of a training file, the target, `status`,
+        `measurement`, `proposal`, the candidate in the columns of a file of results, each target, `status`,
         `reason`, `corrects`, `corrected_by`, `is_current`, and when and out of which file and row it came.
         """
         known = self.store.history()
         rows = known.measurements
-        mixtures = _mixtures_frame([one.mixture for one in rows])
+        candidates = self.family.frame([one.candidate for one in rows])
         numbers = pd.DataFrame(
             {"measurement": [m.id for m in rows], "proposal": _whole(m.proposal for m in rows)}
         )
         history = pd.DataFrame(
             {
-                self.head.target: pd.Series([m.value for m in rows], dtype="float64"),
+                **{
+                    name: pd.Series([m.values.get(name) for m in rows], dtype="float64")
+                    for name in self.head.targets
+                },
                 "status": [m.outcome for m in rows],
                 "reason": [m.reason for m in rows],
                 "corrects": _whole(m.corrects for m in rows),
@@ -264,7 +213,7 @@ class Campaign:
                 "source_row": [m.source_row for m in rows],
             }
         )
-        return pd.concat([numbers, mixtures, history], axis=1)
+        return pd.concat([numbers, candidates, history], axis=1)
 
     def pending(self) -> pd.DataFrame:
         """Return the proposals of which nothing has come back yet, as `suggest` returned them."""
@@ -272,94 +221,21 @@ class Campaign:
 
     def warnings(self) -> list[str]:
         """Return a sentence for each thing that is not known of the space."""
-        return self._chosen.constrained.warnings()
+        return self.family.warnings()
 
     @cached_property
-    def _chosen(self) -> _Chosen:
-        """The model and the constraints, if they are those with which the campaign began.
-
-        Raises:
-            InputError: If they are not.
-        """
-        model, space = model_and_space(self.config)
-        constrained = ConstrainedSpace.of(self.config.constraints or ConstraintsConfig(), space)
-        now = {**_files(self.config), self.config.model: model_hash(model_directory(self.config.model))}
-        then = {**self.head.files_sha256, self.config.model: self.head.model_sha256}
-        problems = [
-            Problem(str(self.store.path), f"{name} is not what it was when the campaign began", _AGAIN)
-            for name in then
-            if then[name] != now.get(name)
-        ]
-        if problems:
-            raise InputError(problems)
-        return _Chosen(model, constrained)
-
-    def _asked(self, known: History, rule: Acquisition) -> Asked:
-        """Return what the next experiments are asked for."""
-        chosen, config = self._chosen, self.config
-        measured = self._measured(known.standing("measured"))
-        model = chosen.model
-        experiments = Experiments(
-            space=chosen.constrained.space,
-            constraints=constraints_of(chosen.constrained),
-            model=model
-            if measured is None
-            else believed_after(config, model, measured, chosen.constrained.space),
-            measured=None if measured is None else Listed.measured(measured),
-            pending=_listed([one.mixture for one in known.pending()]),
-            failed=_listed([one.mixture for one in known.standing("failed")]),
-        )
-        drawn = np.random.SeedSequence([config.seed, known.calls + 1]).generate_state(1)
-        seed = int(drawn[0]) % 2**31
-        return Asked(experiments, rule, chosen.constrained.mask, config.avoid_unknown, seed)
-
-    def _measured(self, rows: Sequence[StoredMeasurement]) -> MixtureData | None:
-        """Return what was measured as the model takes it; a row is the number of a measurement."""
-        if not rows:
-            return None
-        table, batch = mixture_batch([one.mixture for one in rows])
-        frame = mixture_rows(table, batch, [one.id for one in rows], np.zeros(len(rows), dtype=bool))
-        values = torch.tensor([one.value for one in rows], dtype=torch.float64)
-        source = f"{self.store.path.name}, measurements"
-        said = self._chosen.model.bind(table).predict(batch)
-        check_finite(said, frame["row"], (self.head.target,), source)
-        return MixtureData(table, batch, values, self.head.target, frame, source, "", ())
-
-    def _given(self, experiments: Experiments, found: Proposals) -> list[Given]:
-        """Return proposals as the file holds them."""
-        table = proposals_table(self.config, experiments, self._chosen.constrained, found)
-        mixtures = stored_mixtures(experiments.table, experiments.mixtures(found.x))
-        said = found.prediction
-        numbers = zip(
-            said.mean.double().tolist(),
-            said.std.double().tolist(),
-            said.interval_factor.double().tolist(),
-            strict=True,
-        )
-        rows = table.drop(columns="proposal").to_dict("records")
-        return [
-            Given(mixture, *stated, written={str(name): _plain(cell) for name, cell in row.items()})
-            for mixture, stated, row in zip(mixtures, numbers, rows, strict=True)
-        ]
+    def family(self) -> Family:
+        """What is particular to mixtures, or to cathodes."""
+        head, path = self.head, self.store.path
+        fixed = Fixed(head.targets, head.model_sha256, head.files_sha256, head.takes_one_salt)
+        if isinstance(self.config, ProposeConfig):
+            return MixtureFamily(self.config, fixed, path)
+        return CathodeFamily(self.config, fixed, path)
 
 
-def _files(config: ProposeConfig) -> dict[str, str | None]:
-    return {} if config.constraints is None else used_files(config.constraints)
-
-
-def _listed(mixtures: Sequence[StoredMixture]) -> Listed | None:
-    if not mixtures:
-        return None
-    table, batch = mixture_batch(mixtures)
-    return Listed(table, batch, torch.zeros(0, dtype=torch.float64))
-
-
-def _plain(cell: Any) -> str | bool | int | float | None:
-    """Return a cell of a table as JSON has it; what is no finite number is nothing."""
-    plain = cell.item() if isinstance(cell, np.generic) else cell
-    if isinstance(plain, float) and not np.isfinite(plain):
-        return None
-    return None if plain is pd.NA or plain is None else plain
+def _begin(config: AnyProposals) -> tuple[AnyProposals, Fixed]:
+    """Return a configuration with absolute paths, and what it names."""
+    return begin_with_mixtures(config) if isinstance(config, ProposeConfig) else begin_with_cathodes(config)
 
 
 def _written(proposals: Sequence[StoredProposal]) -> pd.DataFrame:
@@ -369,10 +245,6 @@ def _written(proposals: Sequence[StoredProposal]) -> pd.DataFrame:
     """
     rows = [{"proposal": one.id, **one.written} for one in proposals]
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=["proposal"])
-
-
-def _mixtures_frame(mixtures: Sequence[StoredMixture]) -> pd.DataFrame:
-    return candidate_frame(*mixture_batch(mixtures)) if mixtures else pd.DataFrame()
 
 
 def _whole(numbers: Any) -> pd.Series:

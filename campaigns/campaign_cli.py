@@ -25,11 +25,13 @@ def new(
 ) -> None:
     """Begin a campaign: space, constraints, model and strategy are written to a new file."""
     from campaigns.campaign import Campaign
-    from campaigns.propose_config import choose_mixture_proposals
+    from campaigns.propose_config import choose_proposals
 
-    begun = Campaign.new(campaign, choose_mixture_proposals(config))
+    begun = Campaign.new(campaign, choose_proposals(config))
     candidates = len(begun.config.space.space())
-    typer.echo(f"The campaign: {campaign}, {candidates:,} candidates, measuring {begun.head.target}")
+    typer.echo(
+        f"The campaign: {campaign}, {candidates:,} candidates, measuring {', '.join(begun.head.targets)}"
+    )
 
 
 @app.command()
@@ -45,8 +47,6 @@ def suggest(
 
     from campaigns.campaign import Campaign
     from campaigns.predict import check_all_free, check_suffix, write_table
-    from campaigns.propose import Proposed, print_proposed
-    from campaigns.stopping import worth_warnings
 
     if out is not None:
         check_suffix(out)
@@ -55,11 +55,7 @@ def suggest(
     table = opened.suggest(count)
     if out is not None:
         write_table(table, out)
-    print_proposed(
-        Proposed(table, opened.head.target, (*opened.warnings(), *worth_warnings(table))),
-        out,
-        Console(width=_width(), highlight=False),
-    )
+    opened.family.show(table, out, Console(width=_width(), highlight=False))
 
 
 @app.command()
@@ -74,18 +70,19 @@ def record(
     from campaigns.predict import pairs
 
     columns, units = pairs("--column", column, "temperature_K=T"), pairs("--unit", unit, "temperature_K=degC")
-    done = Campaign.open(campaign).record(results, columns, units)
+    opened = Campaign.open(campaign)
+    done, word = opened.record(results, columns, units), opened.family.reader.word
     counts = ", ".join(f"{number} {outcome}" for outcome, number in done.outcomes.items() if number)
     first, last = done.measurements[0], done.measurements[-1]
     typer.echo(f"Recorded as measurements {first} to {last}: {counts}")
     if done.corrections:
         typer.echo(f"{done.corrections} of them in the place of an earlier measurement, which is kept")
     if done.unproposed:
-        typer.echo(f"{done.unproposed} of them of mixtures that nobody proposed")
+        typer.echo(f"{done.unproposed} of them of {word}s that nobody proposed")
     if done.repeated:
         rows = ", ".join(map(str, done.repeated))
         typer.echo(
-            f"Warning: rows {rows} repeat the value of an earlier measurement of the same mixture. If it was "
+            f"Warning: rows {rows} repeat the value of an earlier measurement of the same {word}. If it was "
             "recorded twice, withdraw one: corrects, its number; status, withdrawn."
         )
 

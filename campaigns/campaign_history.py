@@ -19,8 +19,8 @@ from pydantic import (
     model_validator,
 )
 
+from campaigns.candidates import StoredCandidate, TaggedCandidate
 from campaigns.config import STRICT
-from campaigns.stored_mixtures import StoredMixture
 
 Outcome = Literal["measured", "failed", "withdrawn"]
 
@@ -37,11 +37,11 @@ class Head(BaseModel):
 
     Attributes:
         begun: When.
-        config: Canonical JSON of the `ProposeConfig`, its paths absolute.
+        config: Canonical JSON of the `ProposeConfig` or `CathodeProposeConfig`, its paths absolute.
         config_sha256: Of it.
         model_sha256: Of the model's directory.
         files_sha256: Of the table and the functions that the constraints use.
-        target: What is measured, with its unit.
+        targets: What is measured, each with its unit.
         takes_one_salt: Whether a mixture must hold exactly one.
     """
 
@@ -52,7 +52,7 @@ class Head(BaseModel):
     config_sha256: str
     model_sha256: str
     files_sha256: Json[dict[str, str | None]]
-    target: str
+    targets: Json[Annotated[tuple[str, ...], Field(min_length=1)]]
     takes_one_salt: bool
 
     @model_validator(mode="after")
@@ -63,15 +63,15 @@ class Head(BaseModel):
 
 
 class StoredProposal(BaseModel):
-    """A mixture that was given out to be measured.
+    """A candidate that was given out to be measured.
 
     Attributes:
         id: From 1.
         call: Of `suggest`, from 1; the proposals of a call belong together.
         made: When.
-        mixture: What to make.
-        mean: What the model said, in the target's unit.
-        std: Of a measurement.
+        candidate: What to make.
+        mean: What the model said of each target, in its unit.
+        std: Of a measurement of each.
         interval_factor: Standard deviations on either side of the mean that should hold 90 %.
         written: The row that was given out, as `Campaign.suggest` returned it.
     """
@@ -81,9 +81,9 @@ class StoredProposal(BaseModel):
     id: PositiveInt
     call: PositiveInt
     made: Moment
-    mixture: Json[StoredMixture]
-    mean: float
-    std: PositiveFloat
+    candidate: Json[TaggedCandidate]
+    mean: Json[dict[str, float]]
+    std: Json[dict[str, PositiveFloat]]
     interval_factor: PositiveFloat
     written: Json[dict[str, str | bool | int | float | None]]
 
@@ -98,9 +98,9 @@ class StoredMeasurement(BaseModel):
         source_sha256: Of that file; empty of a DataFrame.
         source_row: Its row there, as a spreadsheet numbers it.
         proposal: For which it was made; None if nobody proposed it.
-        mixture: What was made.
+        candidate: What was made.
         outcome: A withdrawn one should never have been recorded.
-        value: In the target's unit; None unless it was measured.
+        values: Of each target that was measured, in its unit; none unless it was measured.
         reason: Why it failed, or was corrected.
         corrects: The earlier measurement in whose place it stands.
     """
@@ -113,16 +113,16 @@ class StoredMeasurement(BaseModel):
     source_sha256: str
     source_row: Annotated[int, Field(ge=0)]
     proposal: PositiveInt | None
-    mixture: Json[StoredMixture]
+    candidate: Json[TaggedCandidate]
     outcome: Outcome
-    value: float | None
+    values: Json[dict[str, float]]
     reason: str
     corrects: PositiveInt | None
 
     @model_validator(mode="after")
     def _has_what_it_must(self) -> StoredMeasurement:
-        if (self.outcome == "measured") != (self.value is not None):
-            raise ValueError(f"outcome is {self.outcome} and value is {self.value}")
+        if (self.outcome == "measured") != bool(self.values):
+            raise ValueError(f"outcome is {self.outcome} and values are {self.values}")
         if self.corrects is not None and self.corrects >= self.id:
             raise ValueError(f"corrects is {self.corrects}, which is not earlier")
         return self
@@ -133,16 +133,16 @@ class Given:
     """A proposal before it has a number.
 
     Attributes:
-        mixture: What to make.
+        candidate: What to make.
         mean: See `StoredProposal`.
         std: Likewise.
         interval_factor: Likewise.
         written: Likewise, without its number.
     """
 
-    mixture: StoredMixture
-    mean: float
-    std: float
+    candidate: StoredCandidate
+    mean: dict[str, float]
+    std: dict[str, float]
     interval_factor: float
     written: dict[str, Any]
 
@@ -151,9 +151,9 @@ class Given:
 class Result:
     """A measurement before it has a number; see `StoredMeasurement`."""
 
-    mixture: StoredMixture
+    candidate: StoredCandidate
     outcome: Outcome
-    value: float | None
+    values: dict[str, float]
     reason: str
     proposal: int | None
     corrects: int | None

@@ -11,12 +11,10 @@ import pandas as pd
 
 from campaigns.campaign_history import History, Outcome, Result, StoredMeasurement, StoredProposal
 from campaigns.candidate_tables import FAILED, REASON
+from campaigns.candidates import StoredCandidate
+from campaigns.family import Reader
 from campaigns.replay import failures
-from campaigns.row_models import refuse_other_salts
-from campaigns.stored_mixtures import StoredMixture, stored_mixtures
 from surrogates.errors import InputError, Problem
-from surrogates.quantities import Floats, conductivities
-from surrogates.tables import candidate_mixtures, is_input, measured_values
 from surrogates.text_tables import Findings, TextTable
 
 PROPOSAL, CORRECTS, STATUS = "proposal", "corrects", "status"
@@ -30,14 +28,12 @@ class Reading:
     """How results are read.
 
     Attributes:
-        target: What is measured, with its unit.
-        takes_one_salt: Whether a mixture must hold exactly one.
+        of: Reads candidates and measurements of a family.
         columns: The file's header for each of our column names that it calls otherwise.
         units: The file's unit for each of our column names that is in another.
     """
 
-    target: str
-    takes_one_salt: bool
+    of: Reader
     columns: Mapping[str, str]
     units: Mapping[str, str]
 
@@ -62,11 +58,12 @@ def text_of_frame(frame: pd.DataFrame) -> TextTable:
 def read_results(text: TextTable, reading: Reading, known: History) -> list[Result]:
     """Return the rows of a file as measurements.
 
-    Columns, besides those of a training file (see `surrogates.tables.read_mixtures`): `proposal`, the number
-    of the proposal that was made; `status`: `measured` or empty, `failed`, or `withdrawn` for a correction
-    that takes back what should never have been recorded (or `failed`: yes or no); `reason`; `corrects`, the
-    number of the measurement in whose place the row stands. A row with one of the two numbers need not say
-    what the mixture is. Other columns are passed over.
+    Columns, besides those of a training file (see `surrogates.tables.read_mixtures`), or of cathodes
+    `formula` and one for each objective (see `surrogates.measured_cathodes`): `proposal`, the number of the
+    proposal that was made; `status`: `measured` or empty, `failed`, or `withdrawn` for a correction that
+    takes back what should never have been recorded (or `failed`: yes or no); `reason`; `corrects`, the number
+    of the measurement in whose place the row stands. A row with one of the two numbers need not say what the
+    candidate is. Other columns are passed over.
 
     Args:
         text: The file.
@@ -84,24 +81,24 @@ def read_results(text: TextTable, reading: Reading, known: History) -> list[Resu
     outcomes = _outcomes(text, found)
     proposals = _numbers(text, PROPOSAL, len(known.proposals), found)
     corrects = _numbers(text, CORRECTS, len(known.measurements), found)
-    is_described = _described(text, reading.columns)
+    is_described = _described(text, reading)
     _check_corrections(text, corrects, outcomes, known, found)
     is_named = _is_given(text, PROPOSAL) | _is_given(text, CORRECTS)
     for row in text.cells.index[~is_described & ~is_named]:
-        wrong = "neither a mixture, nor the number of a proposal or of what it corrects, came"
+        wrong = f"neither a {reading.of.word}, nor the number of a proposal or of what it corrects, came"
         found.row(int(row), [], wrong, "Give one of them.")
     problems = list(found.problems)
     values = _values(text, outcomes, reading, problems)
-    mixtures = _mixtures(text, is_described, reading, problems)
+    candidates = _candidates(text, is_described, reading, problems)
     _stop(problems)
-    results = _linked(text, known, proposals, corrects, mixtures, problems)
+    results = _linked(text, known, reading, proposals, corrects, candidates, problems)
     _stop(problems)
     reasons = text.cells[REASON].tolist() if REASON in text.cells else [""] * len(text.cells)
     return [
         Result(
-            mixture=mixture,
+            candidate=candidate,
             outcome=outcomes[place],
-            value=float(values[place]) if outcomes[place] == "measured" else None,
+            values=values[place],
             reason=reasons[place] or ("no reason given" if outcomes[place] == "failed" else ""),
             proposal=proposal,
             corrects=int(corrects[place]) or None,
@@ -109,15 +106,21 @@ def read_results(text: TextTable, reading: Reading, known: History) -> list[Resu
             source_sha256=text.sha256,
             source_row=int(row),
         )
-        for place, (row, (proposal, mixture)) in enumerate(zip(text.cells.index, results, strict=True))
+        for place, (row, (proposal, candidate)) in enumerate(zip(text.cells.index, results, strict=True))
     ]
 
 
 def repeated(results: Sequence[Result], known: History) -> list[int]:
-    """Return the rows that say what another measurement of the same mixture has said, to the last digit."""
-    seen = {(one.mixture, one.value) for one in known.standing("measured")}
+    """Return the rows that say what another measurement of the same candidate has said, to the last digit."""
+    seen: dict[object, list[StoredCandidate]] = {}
+    for one in known.standing("measured"):
+        seen.setdefault(_key(one), []).append(one.candidate)
     again = [r for r in results if r.corrects is None and r.outcome == "measured"]
-    return [r.source_row for r in again if (r.mixture, r.value) in seen]
+    return [r.source_row for r in again if r.candidate in seen.get(_key(r), [])]
+
+
+def _key(one: Result | StoredMeasurement) -> object:
+    return one.candidate.components(), frozenset(one.values.items())
 
 
 def _stop(problems: Sequence[Problem]) -> None:
@@ -172,10 +175,10 @@ def _is_given(text: TextTable, column: str) -> npt.NDArray[np.bool_]:
     return given
 
 
-def _described(text: TextTable, columns: Mapping[str, str]) -> npt.NDArray[np.bool_]:
-    """Return which rows say anything of what the mixture is."""
-    theirs = {theirs: ours for ours, theirs in columns.items()}
-    names = [name for name in text.cells if is_input(theirs.get(str(name), str(name)))]
+def _described(text: TextTable, reading: Reading) -> npt.NDArray[np.bool_]:
+    """Return which rows say anything of what the candidate is."""
+    theirs = {theirs: ours for ours, theirs in reading.columns.items()}
+    names = [name for name in text.cells if reading.of.is_input(theirs.get(str(name), str(name)))]
     described: npt.NDArray[np.bool_] = (text.cells[names] != "").any(axis=1).to_numpy(dtype=bool)
     return described
 
@@ -208,14 +211,14 @@ def _check_corrections(
 
 def _values(
     text: TextTable, outcomes: Sequence[Outcome], reading: Reading, problems: list[Problem]
-) -> Floats:
-    """Return what was measured, NaN where nothing was."""
+) -> list[dict[str, float]]:
+    """Return what was measured in each row, nothing where it was not."""
     is_measured = np.array([outcome == "measured" for outcome in outcomes])
-    values = np.full(len(outcomes), np.nan)
+    values: list[dict[str, float]] = [{} for _ in outcomes]
     found = Findings(text.file, reading.columns)
     theirs = {theirs: ours for ours, theirs in reading.columns.items()}
     for name in text.cells:
-        if theirs.get(str(name), str(name)) in _convertible(reading.target):
+        if reading.of.holds_values(theirs.get(str(name), str(name))):
             cells = text.cells[name]
             beside = (cells != "").to_numpy() & ~is_measured
             found.cells(
@@ -228,96 +231,89 @@ def _values(
     if is_measured.any():
         measured = replace(text, cells=text.cells[is_measured])
         try:
-            values[is_measured] = measured_values(measured, reading.target, reading.columns, reading.units)
+            came = reading.of.values(measured, reading.columns, reading.units)
         except InputError as error:
             problems += error.problems
+            return values
+        for place, one in zip(np.flatnonzero(is_measured).tolist(), came, strict=True):
+            values[place] = one
     return values
 
 
-def _convertible(target: str) -> set[str]:
-    return {target, *(conductivities() if target in conductivities() else ())}
-
-
-def _mixtures(
+def _candidates(
     text: TextTable, is_described: npt.NDArray[np.bool_], reading: Reading, problems: list[Problem]
-) -> list[StoredMixture | None]:
-    """Return the mixture of each row, None where it says nothing of it."""
-    found: list[StoredMixture | None] = [None] * len(text.cells)
+) -> list[StoredCandidate | None]:
+    """Return the candidate of each row, None where it says nothing of it."""
+    found: list[StoredCandidate | None] = [None] * len(text.cells)
     if not is_described.any():
         return found
-    other = {reading.target, *conductivities()}
-    columns, units = (
-        {ours: theirs for ours, theirs in given.items() if ours not in other}
-        for given in (reading.columns, reading.units)
-    )
+    described = replace(text, cells=text.cells[is_described])
     try:
-        read = candidate_mixtures(replace(text, cells=text.cells[is_described]), columns, units)
-        if reading.takes_one_salt:
-            refuse_other_salts(read.batch, read.rows, text.file)
+        stored = reading.of.candidates(described, reading.columns, reading.units)
     except InputError as error:
         problems += error.problems
         return found
-    stored = stored_mixtures(read.table, read.batch)
-    for place, mixture in zip(np.flatnonzero(is_described).tolist(), stored, strict=True):
-        found[place] = mixture
+    for place, candidate in zip(np.flatnonzero(is_described).tolist(), stored, strict=True):
+        found[place] = candidate
     return found
 
 
 def _linked(
     text: TextTable,
     known: History,
+    reading: Reading,
     proposals: npt.NDArray[np.int64],
     corrects: npt.NDArray[np.int64],
-    mixtures: Sequence[StoredMixture | None],
+    candidates: Sequence[StoredCandidate | None],
     problems: list[Problem],
-) -> list[tuple[int | None, StoredMixture]]:
-    """Return the proposal that each row is of, None of what nobody proposed, and its mixture.
+) -> list[tuple[int | None, StoredCandidate]]:
+    """Return the proposal that each row is of, None of what nobody proposed, and its candidate.
 
     A file rounds: what differs from a proposal by no more than that is the proposal itself.
     """
     alike: dict[frozenset[str], list[StoredProposal]] = {}
     for one in known.proposals:
-        alike.setdefault(one.mixture.molecules(), []).append(one)
+        alike.setdefault(one.candidate.components(), []).append(one)
     found = Findings(text.file)
-    linked: list[tuple[int | None, StoredMixture]] = []
+    linked: list[tuple[int | None, StoredCandidate]] = []
     for place, row in enumerate(text.cells.index.tolist()):
-        mixture, number = mixtures[place], int(proposals[place])
+        candidate, number = candidates[place], int(proposals[place])
         earlier = known.measurements[int(corrects[place]) - 1] if corrects[place] else None
-        if mixture is None and (number or earlier):
+        if candidate is None and (number or earlier):
             linked.append(_named(known, number, earlier))
             continue
-        assert mixture is not None  # a row that says nothing has been refused
+        assert candidate is not None  # a row that says nothing has been refused
         if not number:
-            linked.append(_by_mixture(mixture, alike.get(mixture.molecules(), []), earlier))
+            linked.append(_by_candidate(candidate, alike.get(candidate.components(), []), earlier))
             continue
-        proposed = known.proposals[number - 1].mixture
-        if not proposed.is_near(mixture):
-            wrong = f"proposal {number} is {proposed.words()}; {mixture.words()} came"
-            mend = "Correct the number, or clear it if another mixture was made."
+        proposed = known.proposals[number - 1].candidate
+        if not proposed.is_near(candidate):
+            wrong = f"proposal {number} is {proposed.words()}; {candidate.words()} came"
+            mend = f"Correct the number, or clear it if another {reading.of.word} was made."
             found.row(row, [PROPOSAL], wrong, mend)
-        linked.append((number, proposed if proposed.is_same(mixture) else mixture))
+        linked.append((number, proposed if proposed.is_same(candidate) else candidate))
     problems += found.problems
     return linked
 
 
 def _named(
     known: History, number: int, earlier: StoredMeasurement | None
-) -> tuple[int | None, StoredMixture]:
-    """Return what a row is of that does not say what the mixture is."""
+) -> tuple[int | None, StoredCandidate]:
+    """Return what a row is of that does not say what the candidate is."""
     if number:
-        return number, known.proposals[number - 1].mixture
+        return number, known.proposals[number - 1].candidate
     assert earlier is not None
-    return earlier.proposal, earlier.mixture
+    return earlier.proposal, earlier.candidate
 
 
-def _by_mixture(
-    mixture: StoredMixture, alike: Sequence[StoredProposal], earlier: StoredMeasurement | None
-) -> tuple[int | None, StoredMixture]:
-    """Return what a row is of that says what the mixture is and no more."""
+def _by_candidate(
+    candidate: StoredCandidate, alike: Sequence[StoredProposal], earlier: StoredMeasurement | None
+) -> tuple[int | None, StoredCandidate]:
+    """Return what a row is of that says what the candidate is and no more."""
     for one in alike:
-        if one.mixture.is_same(mixture):
-            return one.id, one.mixture
+        if one.candidate.is_same(candidate):
+            return one.id, one.candidate
     for one in alike:
-        if earlier is not None and one.id == earlier.proposal and one.mixture.is_near(mixture):
-            return one.id, mixture
-    return None, mixture
+        if earlier is not None and one.id == earlier.proposal and one.candidate.is_near(candidate):
+            return one.id, candidate
+    return None, candidate

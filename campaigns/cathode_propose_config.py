@@ -18,7 +18,7 @@ class CathodeProposeConfig(CathodesConfig):
 
     Attributes:
         goal: `best`, the optimum or the front, or `top`, as many of the best candidates as possible.
-        learns: What learns from the measurements: nothing yet.
+        learns: What learns from the measurements: Gaussian processes over the model, or nothing.
         acquisition: What makes a cathode worth making, of one objective or of several; by default what the
             goal asks for.
         kappa: Standard deviations that `ucb` adds.
@@ -27,7 +27,7 @@ class CathodeProposeConfig(CathodesConfig):
     """
 
     goal: Goal = "best"
-    learns: Literal["nothing"] = "nothing"
+    learns: Literal["gp", "nothing"] = "gp"
     acquisition: Kind | FrontKind | None = None
     kappa: NonNegativeFloat | None = None
     avoid_unknown: bool = False

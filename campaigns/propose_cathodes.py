@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +33,12 @@ from campaigns.row_models import Said
 from surrogates.composition_batches import read_formulas
 from surrogates.discharge_models import discharge_model
 from surrogates.discharge_objectives import DischargeObjectives, Objective
+from surrogates.discharge_prior_gp import fit_discharge_prior_gp
 from surrogates.measured_cathodes import read_measured_cathodes
 from surrogates.text_tables import read_text
+
+_AROUND = 200
+"""Candidates of which processes learn what varies in a space."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,9 @@ def propose_cathodes_to_file(
     pool = CathodePool(space, model, names, constrained.mask, measured, waiting)
     for line in _compared(pool):
         console.print(line, markup=False, soft_wrap=True)
+    pool, told = after_learning(pool, model, config)
+    for line in told:
+        console.print(line, markup=False, soft_wrap=True)
     asked = AskedCathodes(pool, config.rule(), config.avoid_unknown, config.seed)
     with engine as score:
         found = propose_cathodes(asked, q, score)
@@ -117,8 +124,8 @@ def cathodes_table(
     return pd.concat([number, made, said.columns(asked.pool.objectives), limits], axis=1)
 
 
-def print_cathodes(done: ProposedCathodes, out: Path, console: Console) -> None:
-    """Print the proposals and where they are."""
+def print_cathodes(done: ProposedCathodes, out: Path | None, console: Console) -> None:
+    """Print the proposals and, if they were written, where they are."""
     table = Table(box=SIMPLE_HEAD)
     for heading in ("", "formula", *done.objectives, "in domain", "value"):
         table.add_column(heading, overflow="fold")
@@ -129,7 +136,8 @@ def print_cathodes(done: ProposedCathodes, out: Path, console: Console) -> None:
     console.print(table)
     for warning in done.warnings:
         console.print(f"Warning: {warning}", soft_wrap=True, highlight=False, markup=False)
-    console.print(f"The proposals: {out}", soft_wrap=True, highlight=False, markup=False)
+    if out is not None:
+        console.print(f"The proposals: {out}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _read(
@@ -159,7 +167,35 @@ def _compared(pool: CathodePool) -> Iterator[str]:
         if (there := error.isfinite()).any():
             told = f"{float(error[there].mean()):+.3g}, absolute {float(error[there].abs().mean()):.3g}"
             yield f"{name}: mean error of the model {told}, over {int(there.sum())} values"
-    yield "learns: nothing; the model is as it was before these measurements"
+
+
+def after_learning(
+    pool: CathodePool, model: DischargeObjectives, config: CathodeProposeConfig
+) -> tuple[CathodePool, list[str]]:
+    """Return the pool with the model as it is after the measurements, and what it has learnt, in lines.
+
+    Args:
+        pool: The candidates with what was measured.
+        model: As it was before.
+        config: What learns, and the seed.
+    """
+    if pool.measured is None:
+        return pool, []
+    if config.learns == "nothing":
+        return pool, ["learns: nothing; the model is as it was before these measurements"]
+    generator = torch.Generator().manual_seed(config.seed)
+    drawn = torch.randint(len(pool.space), (_AROUND,), generator=generator).unique()
+    around = pool.space.table, pool.space.at(drawn)
+    measured = pool.measured
+    learnt = fit_discharge_prior_gp(
+        model, (measured.table, measured.batch), measured.values, around, config.seed
+    )
+    told = [
+        f"learns: gp; {name}: {len(one.process)} values lie {one.offset:+.3g} from the model on the whole, "
+        f"and beside that {one.spread:.2g} times as far as it states"
+        for name, one in zip(pool.objectives, learnt.processes, strict=True)
+    ]
+    return replace(pool, model=learnt, has_learnt=True), told
 
 
 def _why(asked: AskedCathodes, found: CathodeProposals) -> list[str]:

@@ -14,7 +14,6 @@ from campaigns.cathode_propose_config import CathodeProposeConfig
 from campaigns.config import STRICT, load_yaml_of_kind, resolve_job
 from campaigns.constraint_config import ConstraintsConfig
 from campaigns.screen_config import SpaceConfig
-from surrogates.errors import InputError, Problem
 
 Learns = Literal["gp", "nothing"]
 Fractions = Literal["weight", "mole"]
@@ -107,19 +106,6 @@ def choose_proposals(job: str) -> AnyProposals:
     path = resolve_job(job)
     config: AnyProposals = load_yaml_of_kind(path, _kind)
     return config.relative_to(path)
-
-
-def choose_mixture_proposals(job: str) -> ProposeConfig:
-    """Return the same of mixtures.
-
-    Raises:
-        InputError: As `choose_proposals` does, or if it describes proposals of cathodes.
-    """
-    config = choose_proposals(job)
-    if isinstance(config, ProposeConfig):
-        return config
-    wrong = "proposals of cathodes came; a campaign is of mixtures"
-    raise InputError(Problem(job, wrong, "Give a space of mixtures, or use `activelearn propose`."))
 
 
 def _kind(document: object) -> type[AnyProposals]:

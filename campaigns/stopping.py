@@ -42,13 +42,13 @@ class Scatter:
     source: str
 
 
-def same_mixtures(rows: Sequence[StoredMeasurement]) -> list[list[StoredMeasurement]]:
-    """Return measurements by mixture, in the order of the first of each."""
+def same_candidates(rows: Sequence[StoredMeasurement]) -> list[list[StoredMeasurement]]:
+    """Return measurements by candidate, in the order of the first of each."""
     found: list[list[StoredMeasurement]] = []
     of: dict[frozenset[str], list[list[StoredMeasurement]]] = {}
     for row in rows:
-        alike = of.setdefault(row.mixture.molecules(), [])
-        same = next((group for group in alike if group[0].mixture.is_same(row.mixture)), None)
+        alike = of.setdefault(row.candidate.components(), [])
+        same = next((group for group in alike if group[0].candidate.is_same(row.candidate)), None)
         if same is None:
             alike.append([row])
             found.append(alike[-1])
@@ -69,10 +69,8 @@ def scatter_of(target: str, rows: Sequence[StoredMeasurement], best: float, stat
         best: Best of them, in the target's unit.
         stated: Standard deviation of a measurement around the truth that the model states, likewise.
     """
-    groups = same_mixtures(rows)
-    values = torch.tensor(
-        [m.value if m.value is not None else math.nan for group in groups for m in group]
-    ).double()
+    groups = same_candidates(rows)
+    values = torch.tensor([m.values.get(target, math.nan) for group in groups for m in group]).double()
     group = torch.tensor([number for number, alike in enumerate(groups) for _ in alike], dtype=torch.int64)
     is_conductivity, is_log = target in conductivities(), is_log10_conductivity(target)
     if is_conductivity and not is_log:

@@ -42,7 +42,7 @@ from campaigns.predict import check_all_free
 from surrogates.errors import InputError, Problem
 
 RowT = TypeVar("RowT", bound=BaseModel)
-_APPLICATION, _FORMAT = 0x6163746C, 1
+_APPLICATION, _FORMAT = 0x6163746C, 2
 _WAIT_S = 60.0
 """For as long another process may write before this one gives up."""
 
@@ -56,7 +56,7 @@ _CAMPAIGN = Table(
     Column("config_sha256", Text, nullable=False),
     Column("model_sha256", Text, nullable=False),
     Column("files_sha256", Text, nullable=False),
-    Column("target", Text, nullable=False),
+    Column("targets", Text, nullable=False),
     Column("takes_one_salt", Integer, nullable=False),
 )
 _PROPOSALS = Table(
@@ -65,9 +65,9 @@ _PROPOSALS = Table(
     Column("id", Integer, primary_key=True),
     Column("call", Integer, nullable=False),
     Column("made", Text, nullable=False),
-    Column("mixture", Text, nullable=False),
-    Column("mean", Float, nullable=False),
-    Column("std", Float, nullable=False),
+    Column("candidate", Text, nullable=False),
+    Column("mean", Text, nullable=False),
+    Column("std", Text, nullable=False),
     Column("interval_factor", Float, nullable=False),
     Column("written", Text, nullable=False),
 )
@@ -80,9 +80,9 @@ _MEASUREMENTS = Table(
     Column("source_sha256", Text, nullable=False),
     Column("source_row", Integer, nullable=False),
     Column("proposal", Integer, ForeignKey("proposal.id")),
-    Column("mixture", Text, nullable=False),
+    Column("candidate", Text, nullable=False),
     Column("outcome", Text, nullable=False),
-    Column("value", Float),
+    Column("values", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("corrects", Integer, ForeignKey("measurement.id"), unique=True),
 )
@@ -111,7 +111,8 @@ class Store:
         # What a killed process left beside a file that has gone would be taken for a part of the new one.
         check_all_free([path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))])
         path.parent.mkdir(parents=True, exist_ok=True)
-        row = head.model_dump(mode="json") | {"id": 1, "files_sha256": json.dumps(head.files_sha256)}
+        texts = {"files_sha256": json.dumps(head.files_sha256), "targets": json.dumps(head.targets)}
+        row = head.model_dump(mode="json") | {"id": 1} | texts
         with written_whole(path) as unfinished, _told(path):
             with closing(sqlite3.connect(unfinished)) as connection:
                 connection.execute("PRAGMA journal_mode = WAL")  # stays with the file
@@ -180,9 +181,9 @@ class Store:
                     "id": number,
                     "call": known.calls + 1,
                     "made": _now(),
-                    "mixture": one.mixture.model_dump_json(),
-                    "mean": one.mean,
-                    "std": one.std,
+                    "candidate": one.candidate.model_dump_json(),
+                    "mean": json.dumps(one.mean),
+                    "std": json.dumps(one.std),
                     "interval_factor": one.interval_factor,
                     "written": json.dumps(one.written, allow_nan=False),
                 }
@@ -207,7 +208,13 @@ class Store:
             now = self._history(connection)
             fresh = {"recorded": _now()}
             rows = [
-                {**vars(one), **fresh, "id": number, "mixture": one.mixture.model_dump_json()}
+                {
+                    **vars(one),
+                    **fresh,
+                    "id": number,
+                    "candidate": one.candidate.model_dump_json(),
+                    "values": json.dumps(one.values),
+                }
                 for number, one in enumerate(read(now), len(now.measurements) + 1)
             ]
             for row in rows:
@@ -285,7 +292,8 @@ def _check_file(connection: Connection, path: Path) -> None:
         raise InputError(Problem(str(path), "this is a database of something else", mend))
     if (version := pragma("user_version")) != _FORMAT:
         wrong = f"the campaign is of version {version} of its file; version {_FORMAT} was expected"
-        raise InputError(Problem(str(path), wrong, "Use the release of activelearn that began it."))
+        mend = "Use the release of activelearn that began it, or export its measurements with that one and "
+        raise InputError(Problem(str(path), wrong, f"{mend}record them in a new campaign."))
     if (found := pragma("quick_check")) != "ok":
         raise _damaged(path, str(found))
     parts = connection.exec_driver_sql("SELECT type, name, tbl_name FROM sqlite_master").all()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, PositiveFloat, model_validator
 
@@ -58,6 +58,7 @@ class StoredMixture(BaseModel):
     """A mixture at a temperature.
 
     Attributes:
+        kind: That it is one.
         solvents: With weight fractions that sum to 1.
         salts: With molalities; none of a mixture without salt.
         temperature_K: K.
@@ -65,6 +66,7 @@ class StoredMixture(BaseModel):
 
     model_config = STRICT
 
+    kind: Literal["mixture"] = "mixture"
     solvents: Annotated[tuple[StoredComponent, ...], Field(min_length=1)]
     salts: tuple[StoredComponent, ...]
     temperature_K: PositiveFloat
@@ -82,19 +84,21 @@ class StoredMixture(BaseModel):
         salts = "".join(f", {one.amount:.3g} mol/kg {name_of(one.smiles)}" for one in self.salts)
         return f"{parts}{salts}, {self.temperature_K:.5g} K"
 
-    def molecules(self) -> frozenset[str]:
+    def components(self) -> frozenset[str]:
         """Return what mixtures share if they hold the same solvents and salts."""
         return frozenset(self._amounts())
 
-    def is_same(self, other: StoredMixture) -> bool:
+    def is_same(self, other: object) -> bool:
         """Return whether two mixtures differ by no more than the rounding of a file."""
         return self._is_within(other, _ROUNDED)
 
-    def is_near(self, other: StoredMixture) -> bool:
+    def is_near(self, other: object) -> bool:
         """Return whether one may have been made for the other."""
         return self._is_within(other, _WEIGHED)
 
-    def _is_within(self, other: StoredMixture, steps: tuple[float, float, float]) -> bool:
+    def _is_within(self, other: object, steps: tuple[float, float, float]) -> bool:
+        if not isinstance(other, StoredMixture):
+            return False
         mine, theirs = self._amounts(), other._amounts()
         if mine.keys() != theirs.keys():
             return False

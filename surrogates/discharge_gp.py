@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -155,9 +156,21 @@ class CapacityPredictor:
         """Names of the objectives."""
         return ", ".join(one.name for one in self.objectives)
 
+    @property
+    def freedom(self) -> float:
+        """Of the variances: they are a process's, not those of a few members."""
+        return math.inf
+
     def predict(self, batch: CompositionBatch) -> Prediction:
         """Return the prediction for each composition, `n x o`, float32, mAh/g."""
-        embedding = embed_compositions(self.gp.members, self.table, batch)
+        return self.says(self.embed(batch), batch)
+
+    def embed(self, batch: CompositionBatch) -> Tensor:
+        """Return each member's vector of each composition, `K x n x width`."""
+        return embed_compositions(self.gp.members, self.table, batch)
+
+    def says(self, embedding: Tensor, batch: CompositionBatch) -> Prediction:
+        """Return the same of compositions that are embedded already."""
         known = self.gp.domain.holds(self.gp.members, self.table, batch, embedding)
         rows = torch.zeros(len(batch), dtype=torch.int64)
         said = [
@@ -177,7 +190,7 @@ class CapacityPredictor:
         """
         gp, n, o = self.gp, len(batch), len(self.objectives)
         conditions = Conditions.of(*zip(*(one.condition for one in self.objectives), strict=True))
-        embedding = embed_compositions(gp.members, self.table, batch)
+        embedding = self.embed(batch)
         rows = torch.arange(n).repeat_interleave(o)  # all objectives of a composition, then of the next
         x = gp.inputs.of(embedding[:, rows], condition_columns(conditions).repeat(n, 1))
         mean, covariance = gp.process.mean_and_covariance(x)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import NormalDist
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import torch
@@ -63,6 +63,20 @@ class Objective:
         return self.rate_mA_g, self.cycle, self.V_low, self.V_high
 
 
+class EmbeddedPredictor(JointPredictor, Protocol):
+    """A predictor of cathodes that can be asked in two steps, of which the first is the costly one."""
+
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom of its variances: members less one; infinitely many where none is a sample's."""
+
+    def embed(self, batch: CompositionBatch) -> Tensor:
+        """Return what each member makes of the compositions, `K x n x width`."""
+
+    def says(self, embedding: Tensor, batch: CompositionBatch) -> Prediction:
+        """Return the prediction of compositions that are embedded already, as `predict` does."""
+
+
 @dataclass(frozen=True)
 class DischargeObjectives:
     """A discharge model that is asked for some objectives; satisfies `Model`."""
@@ -70,7 +84,7 @@ class DischargeObjectives:
     model: AnyDischargeModel
     objectives: tuple[Objective, ...]
 
-    def bind(self, table: CompositionTable) -> JointPredictor:
+    def bind(self, table: CompositionTable) -> EmbeddedPredictor:
         """Return the predictor for compositions of these elements.
 
         Raises:
@@ -115,10 +129,22 @@ class DischargePredictor:
         """Names of the objectives."""
         return ", ".join(one.name for one in self.objectives)
 
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom of a variance over the members."""
+        return len(self.members) - 1
+
     def predict(self, batch: CompositionBatch) -> Prediction:
         """Return the prediction for each composition, `n x o`, float32, each in its objective's unit."""
+        return self.says(self.embed(batch), batch)
+
+    def embed(self, batch: CompositionBatch) -> Tensor:
+        """Return each member's vector of each composition, `K x n x width`."""
+        return embed_compositions(self.members, self.table, batch)
+
+    def says(self, embedding: Tensor, batch: CompositionBatch) -> Prediction:
+        """Return the same of compositions that are embedded already."""
         with torch.no_grad():
-            embedding = embed_compositions(self.members, self.table, batch)
             mean, apart = self._deviations(embedding)
             in_domain = self.domain.holds(self.members, self.table, batch, embedding)
             factor = torch.full((len(mean),), NormalDist().inv_cdf(0.95))
@@ -127,7 +153,7 @@ class DischargePredictor:
     def jointly(self, batch: CompositionBatch) -> JointPrediction:
         """Return what the members say of the compositions together, with their covariance."""
         with torch.no_grad():
-            mean, apart = self._deviations(embed_compositions(self.members, self.table, batch))
+            mean, apart = self._deviations(self.embed(batch))
             return JointPrediction(mean.double(), apart.double())
 
     def _deviations(self, embedding: Tensor) -> tuple[Tensor, Tensor]:

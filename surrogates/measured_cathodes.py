@@ -75,17 +75,8 @@ def read_measured_cathodes(
 
     for text in cells["formula"].unique():
         check_formula(cells["formula"], text, found)
-    tested = {name: _filled(cells, name, units, found) for name in conditions if name in cells}
-    values = np.full((len(cells), len(objectives)), np.nan)
-    report = [table.report()]
-    for place, one in enumerate(objectives):
-        if one.name in cells:
-            given = _filled(cells, one.name, units, found)
-            is_other = np.isfinite(given) & ~_is_under(one, tested, len(cells))
-            values[:, place] = np.where(is_other, np.nan, given)
-            if is_other.any():
-                told = "measured under another condition than the objective's, not compared"
-                report.append(f"{is_other.sum()} values of {one.name}: {told}")
+    values, told = _values(cells, objectives, units, found)
+    report = [table.report(), *told]
     there = [one.name for one in objectives if one.name in cells]
     if there:
         is_empty = (cells[there] == "").all(axis=1)
@@ -97,6 +88,55 @@ def read_measured_cathodes(
     if passed_over:
         report.append(f"columns passed over: {', '.join(passed_over)}")
     return MeasuredCathodes(tuple(cells["formula"]), values, table.file, tuple(report))
+
+
+def objective_values(
+    table: TextTable,
+    objectives: Sequence[Objective],
+    columns: Mapping[str, str] = _NONE,
+    units: Mapping[str, str] = _NONE,
+) -> Floats:
+    """Return the measurements of a file alone, `n x o`, whatever it says of cathodes; NaN where is none.
+
+    Raises:
+        InputError: With every bad header, unit and cell, and every row without a value under the condition of
+            its objective.
+    """
+    found = Findings(table.file, columns)
+    names = [one.name for one in objectives]
+    cells = rename(table, columns, lambda name: name in ("formula", *CONDITIONS, *names), found)
+    there = [name for name in names if name in cells]
+    if not there:
+        wrong = f"none of the columns {', '.join(names)} came; one at least is needed"
+        found.header(wrong, _add(names[0], [str(name) for name in cells]))
+    check_units(units, cells.columns, found)
+    found.stop()
+    values, _ = _values(cells, objectives, units, found)
+    found.stop()
+    is_empty = np.array([np.isnan(row).all() for row in values], dtype=bool)
+    for row in cells.index[is_empty].tolist():
+        wrong = "no objective was measured under its condition; one value at least was expected"
+        found.row(row, there, wrong, "Fill one in, or write failed as its status.")
+    found.stop()
+    return values
+
+
+def _values(
+    cells: pd.DataFrame, objectives: Sequence[Objective], units: Mapping[str, str], found: Findings
+) -> tuple[Floats, list[str]]:
+    """Return what was measured under the objectives' conditions, `n x o`, and a line for what was not."""
+    tested = {name: _filled(cells, name, units, found) for name in CONDITIONS if objectives and name in cells}
+    values = np.full((len(cells), len(objectives)), np.nan)
+    report = []
+    for place, one in enumerate(objectives):
+        if one.name in cells:
+            given = _filled(cells, one.name, units, found)
+            is_other = np.isfinite(given) & ~_is_under(one, tested, len(cells))
+            values[:, place] = np.where(is_other, np.nan, given)
+            if is_other.any():
+                told = "measured under another condition than the objective's, not compared"
+                report.append(f"{is_other.sum()} values of {one.name}: {told}")
+    return values, report
 
 
 def _add(name: str, others: Sequence[str]) -> str:

@@ -48,9 +48,9 @@ def main() -> None:
     for line in sys.stdin:
         pid = os.fork()
         if not pid:
+            _say(str(os.getpid()))  # before what it writes, which its parent could not be sure of
             work[line.split()[0]](store)
             os._exit(0)
-        _say(str(pid))
         if "beside" in line:
             several.append(pid)
         else:

@@ -32,7 +32,7 @@ def small_head(config: str = "{}", **changes: Any) -> Head:
         "config_sha256": sha256(config.encode()).hexdigest(),
         "model_sha256": "m",
         "files_sha256": '{"limits.csv":"f"}',
-        "target": TARGET,
+        "targets": f'["{TARGET}"]',
         "takes_one_salt": False,
     }
     return Head.model_validate({**plain, **changes})
@@ -48,7 +48,13 @@ def small_store(path: Path, *ec: float) -> Store:
 
 def given(ec: float, mean: float = -2.0, std: float = 0.1) -> Given:
     """Return a proposal."""
-    return Given(mixture(ec), mean, std, 1.7, {"solvent_1": "EC", "weight_fraction_1": ec, "why": None})
+    return Given(
+        mixture(ec),
+        {TARGET: mean},
+        {TARGET: std},
+        1.7,
+        {"solvent_1": "EC", "weight_fraction_1": ec, "why": None},
+    )
 
 
 def result(
@@ -60,4 +66,5 @@ def result(
     reason: str = "",
 ) -> Result:
     """Return a result."""
-    return Result(mixture(ec), outcome, value, reason, proposal, corrects, "results.csv", "", 2)
+    values = {} if value is None else {TARGET: value}
+    return Result(mixture(ec), outcome, values, reason, proposal, corrects, "results.csv", "", 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def test_pending_is_what_nothing_has_come_of(tmp_path: Path) -> None:
 
     store.record(lambda known: [result(0.3, None, "withdrawn", proposal=1, corrects=1)])
     assert [one.id for one in store.history().pending()] == [1, 3]
-    assert store.history().standing("measured")[0].mixture == mixture(0.9)
+    assert store.history().standing("measured")[0].candidate == mixture(0.9)
 
 
 def test_calls_are_counted(tmp_path: Path) -> None:
@@ -45,8 +46,8 @@ def test_a_row_holds_a_value_only_if_it_was_measured(tmp_path: Path) -> None:
     store = small_store(tmp_path / "c.db")
     store.record(lambda known: [result()])
     row = store.history().measurements[0].model_dump()
-    row["mixture"] = mixture().model_dump_json()
-    for change in ({"value": None}, {"outcome": "failed"}, {"outcome": "lost"}, {"corrects": 1}):
+    row |= {"candidate": mixture().model_dump_json(), "values": json.dumps(row["values"])}
+    for change in ({"values": "{}"}, {"outcome": "failed"}, {"outcome": "lost"}, {"corrects": 1}):
         with pytest.raises(ValidationError):
             StoredMeasurement.model_validate({**row, **change})
 

@@ -10,11 +10,12 @@ import pytest
 
 from campaigns.campaign_history import History, Result
 from campaigns.campaign_results import Reading, read_results, repeated, text_of_frame
+from campaigns.mixture_family import MixtureReader
 from surrogates.errors import InputError
 from surrogates.text_tables import read_text
 from tests.small_campaigns import DEC, TARGET, mixture, result, small_store
 
-READING = Reading(TARGET, False, {}, {})
+READING = Reading(MixtureReader(TARGET, False), {}, {})
 MIXTURE = "solvent_1,weight_fraction_1,solvent_2,weight_fraction_2,salt,molality_mol_kg,temperature_K"
 
 
@@ -41,8 +42,8 @@ def refusal(tmp_path: Path, known: History, *lines: str, reading: Reading = READ
 def test_by_number(tmp_path: Path, known: History) -> None:
     rows = read(tmp_path, known, f"proposal,{TARGET},operator", "2,-1.75,me", "3,-1.5,me", "2,-1.7,you")
 
-    assert [(one.proposal, one.value) for one in rows] == [(2, -1.75), (3, -1.5), (2, -1.7)]
-    assert [one.mixture for one in rows] == [mixture(0.4), mixture(0.5), mixture(0.4)]
+    assert [(one.proposal, one.values.get(TARGET)) for one in rows] == [(2, -1.75), (3, -1.5), (2, -1.7)]
+    assert [one.candidate for one in rows] == [mixture(0.4), mixture(0.5), mixture(0.4)]
     assert [(one.source, one.source_row) for one in rows] == [("results.csv", row) for row in (2, 3, 4)]
     assert len({one.source_sha256 for one in rows}) == 1
 
@@ -59,10 +60,10 @@ def test_by_composition(tmp_path: Path, known: History) -> None:
         "EC,0.4,DMC,0.6,,,298.15,0.01",
     )
     assert [one.proposal for one in rows] == [2, 2, None, None, None]
-    assert [one.mixture for one in rows[:2]] == [mixture(0.4)] * 2
-    assert rows[3].mixture.is_same(mixture(0.4, second=DEC))
-    assert rows[4].mixture.salts == ()
-    assert [one.value for one in rows] == pytest.approx([-2, -2, -2, -2, -5])
+    assert [one.candidate for one in rows[:2]] == [mixture(0.4)] * 2
+    assert rows[3].candidate.is_same(mixture(0.4, second=DEC))
+    assert rows[4].candidate.salts == ()
+    assert [one.values.get(TARGET) for one in rows] == pytest.approx([-2, -2, -2, -2, -5])
 
 
 def test_what_was_made_for_a_proposal_counts_as_it_was_made(tmp_path: Path, known: History) -> None:
@@ -76,8 +77,8 @@ def test_what_was_made_for_a_proposal_counts_as_it_was_made(tmp_path: Path, know
         "3,,,,,,,,-2",
     )
     assert [one.proposal for one in rows] == [2, 2, 3]
-    assert rows[0].mixture.is_same(mixture(0.39, 1.03, 299.15))
-    assert [one.mixture for one in rows[1:]] == [mixture(0.4), mixture(0.5)]
+    assert rows[0].candidate.is_same(mixture(0.39, 1.03, 299.15))
+    assert [one.candidate for one in rows[1:]] == [mixture(0.4), mixture(0.5)]
     assert refusal(tmp_path, known, header, "2,EC,0.5,DMC,0.5,LiPF6,1,298.15,-2") == [
         'results.csv, row 2, column "proposal": proposal 2 is EC 0.4 + DMC 0.6, 1 mol/kg LiPF6, 298.15 K; EC '
         "0.5 + DMC 0.5, 1 mol/kg LiPF6, 298.15 K came. Correct the number, or clear it if another mixture "
@@ -90,7 +91,7 @@ def test_failures_are_remembered_with_their_reason(tmp_path: Path, known: Histor
     rows = read(tmp_path, known, *lines, "1,measured,a note,10", "1,,,10")
 
     assert [one.outcome for one in rows] == ["failed", "failed", "measured", "measured"]
-    assert [one.value for one in rows[:2]] == [None, None]
+    assert [one.values.get(TARGET) for one in rows[:2]] == [None, None]
     assert [one.reason for one in rows] == ["the salt came out", "no reason given", "a note", ""]
     all_failed = read(tmp_path, known, "proposal,status", "2,failed")  # without a column to measure
     assert [one.outcome for one in all_failed] == ["failed"]
@@ -116,17 +117,20 @@ def test_corrections(tmp_path: Path, known: History) -> None:
         "1,-2.25,,cell constant,,,,,,,",
         "2,,withdrawn,of another campaign,,,,,,,",
     )
-    assert [(one.corrects, one.proposal, one.value) for one in rows] == [(1, 1, -2.25), (2, None, None)]
-    assert [one.mixture for one in rows] == [mixture(0.3), mixture(0.8)]
+    assert [(one.corrects, one.proposal, one.values.get(TARGET)) for one in rows] == [
+        (1, 1, -2.25),
+        (2, None, None),
+    ]
+    assert [one.candidate for one in rows] == [mixture(0.3), mixture(0.8)]
     assert [(one.outcome, one.reason) for one in rows] == [
         ("measured", "cell constant"),
         ("withdrawn", "of another campaign"),
     ]
     (weighed,) = read(tmp_path, known, header, "1,-2.0,,weighed again,EC,0.31,DMC,0.69,LiPF6,1,298.15")
     assert weighed.proposal == 1
-    assert weighed.mixture.is_same(mixture(0.31))
+    assert weighed.candidate.is_same(mixture(0.31))
     (another,) = read(tmp_path, known, header, "1,-2.0,,labels mixed up,EC,0.4,DMC,0.6,LiPF6,1,298.15")
-    assert (another.proposal, another.corrects, another.mixture) == (2, 1, mixture(0.4))
+    assert (another.proposal, another.corrects, another.candidate) == (2, 1, mixture(0.4))
     (elsewhere,) = read(tmp_path, known, header, "1,-2.0,,labels mixed up,EC,0.7,DMC,0.3,LiPF6,1,298.15")
     assert elsewhere.proposal is None
 
@@ -205,8 +209,7 @@ def test_a_file_is_recorded_once(tmp_path: Path) -> None:
 
 def test_columns_and_units_of_the_file(tmp_path: Path, known: History) -> None:
     reading = Reading(
-        TARGET,
-        False,
+        MixtureReader(TARGET, False),
         {"temperature_K": "T", "conductivity_mS_cm": "kappa"},
         {"temperature_K": "degC", "conductivity_mS_cm": "S/m"},
     )
@@ -215,7 +218,7 @@ def test_columns_and_units_of_the_file(tmp_path: Path, known: History) -> None:
     rows = read(tmp_path, known, *lines, reading=reading)
 
     assert [one.proposal for one in rows] == [2, 3]
-    assert [one.value for one in rows] == pytest.approx([-2, -2])
+    assert [one.values.get(TARGET) for one in rows] == pytest.approx([-2, -2])
     assert refusal(tmp_path, known, header, "3,,,,,,,,hot", reading=reading) == [
         'results.csv, row 2, column "kappa": "hot" is not a finite number; expected a conductivity above 0. '
         "Write a plain number with a decimal point."
@@ -250,7 +253,7 @@ def test_headers_that_cannot_be_used(
 
 def test_a_model_of_one_salt_takes_one(tmp_path: Path, known: History) -> None:
     lines = (f"{MIXTURE},{TARGET}", "EC,0.4,DMC,0.6,,,298.15,-2")
-    assert refusal(tmp_path, known, *lines, reading=Reading(TARGET, True, {}, {})) == [
+    assert refusal(tmp_path, known, *lines, reading=Reading(MixtureReader(TARGET, True), {}, {})) == [
         "results.csv, row 2: no salt came; a model of encoder: molsets takes one a mixture. Give a model "
         "trained with encoder: diffmix, or remove the row."
     ]

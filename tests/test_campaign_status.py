@@ -15,8 +15,7 @@ from tests.small_campaigns import TARGET, given, mixture, result, small_store
 
 
 def quality_of(status: Status) -> Quality:
-    assert status.quality is not None
-    return status.quality
+    return status.quality[TARGET]
 
 
 @pytest.fixture
@@ -37,21 +36,21 @@ def history(tmp_path: Path) -> History:
 
 
 def test_the_best_is_that_of_highest_mean(history: History) -> None:
-    status = status_of(TARGET, history, history.standing("measured"), "Go on.")
+    status = status_of((TARGET,), history, history.standing("measured"), "Go on.")
 
     assert (status.measured, status.failed, status.corrected) == (4, 1, 1)
     assert status.best is not None
-    assert status.best.mixture == mixture(0.8)  # the highest single value is of the first
+    assert status.best.candidate == mixture(0.8)  # the highest single value is of the first
     assert (status.best.value, status.best.measurements) == (-1.84, (3,))
     assert [one.id for one in status.pending] == [3]
-    among_two = status_of(TARGET, history, history.standing("measured")[:2], "")
+    among_two = status_of((TARGET,), history, history.standing("measured")[:2], "")
     assert among_two.best is not None
     assert among_two.best.value == pytest.approx(-1.85)
     assert among_two.best.measurements == (1, 2)
 
 
 def test_the_model_is_judged_by_what_it_proposed(history: History) -> None:
-    quality = quality_of(status_of(TARGET, history, [], ""))
+    quality = quality_of(status_of((TARGET,), history, [], ""))
 
     assert (quality.measured, quality.within) == (1, 1)  # the first measurement of a proposal
     assert (quality.error, quality.stated, quality.ratio) == pytest.approx((0.1, 0.1, 1.0))
@@ -61,7 +60,7 @@ def test_errors_are_taken_against_their_own_standard_deviation(tmp_path: Path) -
     store = small_store(tmp_path / "c.db")
     assert store.give([given(0.3, -2.0, 0.1), given(0.4, -3.0, 0.4)], store.history())
     store.record(lambda known: [result(0.3, -1.8, proposal=1), result(0.4, -3.4, proposal=2)])
-    quality = quality_of(status_of(TARGET, store.history(), [], ""))
+    quality = quality_of(status_of((TARGET,), store.history(), [], ""))
 
     assert (quality.measured, quality.within) == (2, 1)  # 2 and 1 standard deviations, 1.7 stated
     assert (quality.error, quality.stated) == pytest.approx((0.3, 0.25))
@@ -86,7 +85,7 @@ def test_the_verdict_is_only_as_strong_as_the_count(measured: int, within: int, 
 
 def test_it_is_told_in_lines(history: History) -> None:
     text = StringIO()
-    status = status_of(TARGET, history, history.standing("measured")[:2], "Go on.")
+    status = status_of((TARGET,), history, history.standing("measured")[:2], "Go on.")
     print_status(status, Console(file=text, width=40))
     assert text.getvalue() == (
         "4 measured, 1 failed, 1 corrected, 1 pending\n"
@@ -102,5 +101,5 @@ def test_it_is_told_in_lines(history: History) -> None:
 
 def test_a_campaign_that_begins() -> None:
     text = StringIO()
-    print_status(status_of(TARGET, History((), ()), [], "Go on."), Console(file=text))
+    print_status(status_of((TARGET,), History((), ()), [], "Go on."), Console(file=text))
     assert text.getvalue() == "0 measured, 0 failed, 0 corrected, 0 pending\nGo on.\n"

@@ -109,9 +109,45 @@ def test_a_front_is_chosen_out_of_what_candidates_may_reach(monkeypatch: pytest.
     slow = choose_for_front(FrontDraws(drawn, len(free), reference), 5)
     assert sorted(found.candidate.tolist()) == sorted(free[slow.places].tolist())
     torch.testing.assert_close(found.value, slow.values, rtol=1e-4, atol=1e-4)
+    assert found.reference is not None
+    torch.testing.assert_close(found.reference, reference)
     monkeypatch.setattr(cathode_pool, "SHORTLIST", 60)
     short = propose_cathodes(AskedCathodes(pool, "log-nehvi", seed=3), 5)
     assert float(short.value.exp().sum()) > 0.98 * float(found.value.exp().sum())
+
+
+def test_what_failed_is_made_and_nothing_is_known_of_it() -> None:
+    pool = replace(POOL, measured=MEASURED)
+    (first,) = propose_cathodes(AskedCathodes(pool, "log-nehvi"), 1).candidate.tolist()
+    failed = replace(pool, failed=_made(_formulas(torch.tensor([first]))))
+    assert failed.made == pool.made + 1
+    assert first not in propose_cathodes(AskedCathodes(failed, "log-nehvi"), 8).candidate.tolist()
+    assert failed.baseline.tolist() == pool.baseline.tolist()
+
+
+@pytest.mark.parametrize("objectives", [1, 2])
+def test_a_model_that_has_learnt_is_believed_where_was_measured(objectives: int) -> None:
+    values = MEASURED.values[:, :objectives]
+    wild = torch.where(values.isfinite(), values + 1e4, values)  # it has learnt that these are mistakes
+    rule: Acquisition | FrontKind = "log-nehvi" if objectives == 2 else Acquisition("log-nei")
+    of = replace(POOL, model=LinearMembers(objectives), objectives=NAMES[:objectives])
+    as_measured, believed, sober = (
+        propose_cathodes(
+            AskedCathodes(
+                replace(of, measured=replace(MEASURED, values=these), has_learnt=has_learnt), rule, seed=1
+            ),
+            3,
+        )
+        for these, has_learnt in ((wild, False), (wild, True), (values, True))
+    )
+    assert torch.equal(believed.value, sober.value) or objectives == 1
+    assert float(believed.value[0]) > float(as_measured.value[0]) + 1
+
+
+def test_the_same_composition_counts_once_where_a_model_has_learnt() -> None:
+    twice = _made([_formulas(torch.tensor([7]))[0]] * 3 + ["Li1.2Cr0.6Ti0.2O2"], [[70.0, 0.05]] * 4)
+    pool = replace(POOL, measured=twice, has_learnt=True)
+    assert cathode_pool._leaders(pool, twice).tolist() == [0, 3]
 
 
 def test_the_lowest_pareto_ranks_of_means() -> None:

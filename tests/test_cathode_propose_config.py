@@ -33,7 +33,7 @@ def test_the_rule_follows_from_the_goal(
     alone = read(tmp_path, keys + CAPACITY + SPACE)
     assert isinstance(alone, CathodeProposeConfig)
     assert alone.rule() == Acquisition(one.kind, 1.0)
-    assert (alone.learns, alone.avoid_unknown, alone.seed) == ("nothing", False, 0)
+    assert (alone.learns, alone.avoid_unknown, alone.seed) == ("gp", False, 0)
     both = read(tmp_path, keys + CAPACITY + RETENTION + SPACE)
     assert both.rule() == several
 
@@ -67,8 +67,8 @@ def test_the_directory_of_a_model_counts_from_the_job(tmp_path: Path) -> None:
             "job.yaml: kappa must be given with acquisition: ucb, and only with it. Correct the values.",
         ),
         (
-            f"learns: gp\n{CAPACITY}{SPACE}",
-            "job.yaml, key \"learns\": 'gp' came; input should be 'nothing'. Correct the value.",
+            f"learns: forest\n{CAPACITY}{SPACE}",
+            "job.yaml, key \"learns\": 'forest' came; input should be 'gp' or 'nothing'. Correct the value.",
         ),
         (
             f"how: continuous\n{CAPACITY}{SPACE}",

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from activelearn import fronts
-from activelearn.fronts import FrontDraws, choose_for_front, draw, reference_point
+from activelearn.fronts import FrontDraws, choose_for_front, draw, hypervolume_scatter, reference_point
 from surrogates.prediction import JointPrediction
 
 
@@ -168,3 +168,23 @@ def test_fronts_are_measured_from_a_tenth_below_their_worst() -> None:
     values = torch.tensor([[0.0, 10.0], [1.0, 0.0], [-9.0, -9.0]], dtype=torch.float64)
     assert reference_point(values).tolist() == pytest.approx([-0.1, -1.0])
     assert reference_point(values[:1] + 1).tolist() == pytest.approx([0.9, 9.9])
+
+
+def test_the_scatter_of_a_front_by_hand() -> None:
+    front = torch.tensor([[700.0, 0.6], [600.0, 0.9]], dtype=torch.float64)
+    noise_of = torch.tensor([7.0, 0.01], dtype=torch.float64)
+    reference = torch.tensor([590.0, 0.57], dtype=torch.float64)
+    # Two rectangles that overlap.
+    scatter, whole = hypervolume_scatter(front, noise_of, reference)
+    assert whole == pytest.approx(110 * 0.03 + 10 * 0.33 - 10 * 0.03)
+    a, b, noise = (110, 0.03), (10, 0.33), noise_of.tolist()
+    by_first_order = (
+        (a[1] * noise[0]) ** 2
+        + ((a[0] - b[0]) * noise[1]) ** 2
+        + ((b[1] - a[1]) * noise[0]) ** 2
+        + (b[0] * noise[1]) ** 2
+    ) ** 0.5
+    assert scatter == pytest.approx(by_first_order, rel=0.3)
+    assert hypervolume_scatter(front, 0 * noise_of, reference)[0] < 1e-5
+    alone, one = hypervolume_scatter(front[:1], noise_of, reference)
+    assert min(alone, one) > 0

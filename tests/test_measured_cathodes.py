@@ -9,7 +9,7 @@ import pytest
 
 from surrogates.discharge_objectives import Objective
 from surrogates.errors import InputError
-from surrogates.measured_cathodes import MeasuredCathodes, read_measured_cathodes
+from surrogates.measured_cathodes import MeasuredCathodes, objective_values, read_measured_cathodes
 from surrogates.text_tables import read_text
 
 OBJECTIVES = (
@@ -101,3 +101,22 @@ def test_what_cannot_be_read_is_told_at_once(tmp_path: Path, lines: list[str], m
     with pytest.raises(InputError) as error:
         _read(tmp_path, *lines)
     assert str(error.value) == message
+
+
+def test_values_are_read_whatever_a_file_says_of_cathodes(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    lines = ["proposal,Q,retention_30,rate_mA_g", "1,250,,", "2,,0.8,0.02", "3,200,0.9,"]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    found = objective_values(read_text(path), OBJECTIVES, {"capacity_mAh_g": "Q"}, {"rate_mA_g": "A/g"})
+    np.testing.assert_allclose(found, [[250, np.nan], [np.nan, 0.8], [200, 0.9]])
+
+
+def test_a_row_without_a_value_under_its_condition_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text("proposal,capacity_mAh_g,rate_mA_g\n1,250,20\n2,90,1000\n", encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        objective_values(read_text(path), OBJECTIVES)
+    assert str(error.value) == (
+        'c.csv, row 3, column "capacity_mAh_g": no objective was measured under its condition; one value at '
+        "least was expected. Fill one in, or write failed as its status."
+    )

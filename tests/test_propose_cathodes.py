@@ -57,7 +57,8 @@ def test_proposals_for_two_objectives_in_people_s_words(tmp_path: Path) -> None:
     assert "capacity_mAh_g: mean error of the model " in said
     assert "retention_30: mean error of the model " in said
     assert "over 2 values" in said
-    assert "learns: nothing; the model is as it was before these measurements" in said
+    assert "learns: gp; capacity_mAh_g: 3 values lie " in said
+    assert "learns: gp; retention_30: 2 values lie " in said
     assert f"The proposals: {out}" in said.replace("\n", "")
     table = pd.read_csv(out)
     amounts = [f"{what}_{slot}" for slot in (1, 2, 3) for what in ("metal", "amount")]
@@ -83,6 +84,20 @@ def test_proposals_for_two_objectives_in_people_s_words(tmp_path: Path) -> None:
     assert code == 0, said
     again = pd.read_parquet(tmp_path / "2.parquet")
     assert not set(again["formula"]) & set(table["formula"])
+
+
+def test_what_a_laboratory_reads_is_learnt_or_told_alone(tmp_path: Path) -> None:
+    means: dict[str, pd.Series[float]] = {}
+    for learns in ("gp", "nothing"):
+        job = _write(tmp_path, CAPACITY, f"learns: {learns}\nacquisition: mean\n")
+        data = tmp_path / "low.csv"
+        data.write_text("formula,capacity_mAh_g\nLi1.2Mn0.5Nb0.3O1.8F0.2,90\nLi1.2Mn0.6Ti0.2O1.8F0.2,95\n")
+        out = tmp_path / f"{learns}.csv"
+        code, said = _propose(job, "--data", str(data), "-q", "3", "-o", str(out))
+        assert code == 0, said
+        means[learns] = pd.read_csv(out)["capacity_mAh_g_mean"]
+    assert "learns: nothing; the model is as it was before these measurements" in said
+    assert (means["gp"] < means["nothing"] - 20).all()
 
 
 def test_one_objective_before_the_first_measurement(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import torch
 from activelearn.acquisition import Kind
 from activelearn.asked import Proposals
 from campaigns.campaign import Campaign
-from campaigns.campaign_history import History
+from campaigns.campaign_history import History, StoredMeasurement
 from campaigns.oracles import VirtualLaboratory
 from campaigns.propose_config import ProposeConfig
 from campaigns.stopping import (
@@ -21,7 +21,7 @@ from campaigns.stopping import (
     Scatter,
     hint_of,
     is_hopeless,
-    same_mixtures,
+    same_candidates,
     scatter_of,
     worth_warnings,
 )
@@ -41,8 +41,13 @@ def history(tmp_path: Path) -> History:
     return store.history()
 
 
+def of(target: str, rows: list[StoredMeasurement]) -> list[StoredMeasurement]:
+    """Return measurements as if they were of another target."""
+    return [row.model_copy(update={"values": {target: row.values[TARGET]}}) for row in rows]
+
+
 def test_measurements_of_one_mixture_belong_together(history: History) -> None:
-    groups = same_mixtures(history.standing("measured"))
+    groups = same_candidates(history.standing("measured"))
     assert [[row.id for row in group] for group in groups] == [[1, 3, 6], [2, 5], [4]]
 
 
@@ -56,7 +61,9 @@ def test_replicates_tell_the_noise_beside_what_is_expected(history: History) -> 
     assert found.source == (
         "from repeated mixtures, 3 degrees of freedom, and the 3 % that laboratories usually repeat to"
     )
-    other = scatter_of("excess_molar_enthalpy_J_mol", rows, -1.0, stated=0.05)
+    other = scatter_of(
+        "excess_molar_enthalpy_J_mol", of("excess_molar_enthalpy_J_mol", rows), -1.0, stated=0.05
+    )
     assert other.std == pytest.approx(((4 * 0.05**2 + 2 * 0.02**2 + 2 * 0.005**2) / 7) ** 0.5)
     assert other.percent is None
     assert other.source == (
@@ -69,7 +76,7 @@ def test_without_replicates_it_is_what_laboratories_repeat_to(history: History) 
     found = scatter_of(TARGET, row, -2.0, stated=0.001)
     assert (found.std, found.percent) == pytest.approx((USUAL, 3.0))
     assert found.source == "the 3 % that laboratories usually repeat to; no mixture was measured twice"
-    other = scatter_of("y", row, -2.0, stated=0.25)
+    other = scatter_of("y", of("y", row), -2.0, stated=0.25)
     assert (other.std, other.percent) == (0.25, None)
     assert other.source == "what the model takes for noise; no mixture was measured twice"
 
@@ -77,7 +84,7 @@ def test_without_replicates_it_is_what_laboratories_repeat_to(history: History) 
 def test_a_conductivity_that_is_no_logarithm_scatters_by_a_share_of_it(tmp_path: Path) -> None:
     store = small_store(tmp_path / "c.db")
     store.record(lambda known: [result(0.3, 10.0), result(0.3, 10.6), result(0.8, 5.0)])
-    rows = store.history().standing("measured")
+    rows = of("conductivity_mS_cm", store.history().standing("measured"))
     squares = math.log10(10.6 / 10) ** 2 / 2
     percent = 100 * (10 ** ((4 * USUAL**2 + squares) / 5) ** 0.5 - 1)
     found = scatter_of("conductivity_mS_cm", rows, 10.3, stated=2.0)

@@ -21,7 +21,7 @@ from campaigns.campaign_history import History, Result
 from campaigns.store import Store
 from surrogates.errors import InputError, Problem
 from tests.campaign_writer import ROWS
-from tests.small_campaigns import given, mixture, result, small_head, small_store
+from tests.small_campaigns import TARGET, given, mixture, result, small_head, small_store
 
 ROOT = Path(__file__).parent.parent
 KILLS = 200
@@ -78,10 +78,10 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
     assert [one.model_dump() for one in read.proposals] == [one.model_dump() for one in stored]
     assert [one.id for one in read.proposals] == [1, 2]
-    assert read.proposals[1].mixture == mixture(0.1 + 0.2)
+    assert read.proposals[1].candidate == mixture(0.1 + 0.2)
     assert read.proposals[0].written == {"solvent_1": "EC", "weight_fraction_1": 0.3, "why": None}
-    assert [one.value for one in read.measurements] == [-2.125, None, 1e-300]
-    assert read.measurements[0].mixture == mixture(0.25)
+    assert [one.values.get(TARGET) for one in read.measurements] == [-2.125, None, 1e-300]
+    assert read.measurements[0].candidate == mixture(0.25)
     assert read.corrected_by == {1: 3}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.db"]
 
@@ -116,7 +116,7 @@ def test_nothing_is_recorded_if_the_rows_are_refused(tmp_path: Path) -> None:
         raise InputError(Problem("results.csv", "it is wrong", "Mend it."))
 
     assert refusal(lambda: store.record(rows)) == "results.csv: it is wrong. Mend it."
-    assert "value is None" in refusal(lambda: store.record(lambda known: [result(), result(value=None)]))
+    assert "values are {}" in refusal(lambda: store.record(lambda known: [result(), result(value=None)]))
     assert store.history().measurements == ()
     assert store.record(lambda known: [result()]) == [1]
 
@@ -142,7 +142,7 @@ def test_what_is_no_campaign_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("statement", "wrong"),
     [
-        ("PRAGMA user_version = 2", "the campaign is of version 2 of its file; version 1 was expected"),
+        ("PRAGMA user_version = 1", "the campaign is of version 1 of its file; version 2 was expected"),
         (
             "CREATE TRIGGER t AFTER INSERT ON measurement BEGIN DELETE FROM measurement; END",
             "the file is damaged: it holds trigger t on measurement",
@@ -158,21 +158,21 @@ def test_what_is_no_campaign_is_refused(tmp_path: Path) -> None:
             "the file is damaged: the numbers of its rows of proposal do not follow each other",
         ),
         (
-            "UPDATE measurement SET value = 9e999 WHERE id = 1",
-            "the file is damaged: measurement 1.value: Input should be a finite number",
+            'UPDATE measurement SET "values" = \'{"y":1e999}\' WHERE id = 1',
+            "the file is damaged: measurement 1.values.y: Input should be a finite number",
         ),
         (
-            "UPDATE measurement SET value = NULL WHERE id = 1",
-            "the file is damaged: measurement 1: Value error, outcome is measured and value is None",
+            "UPDATE measurement SET \"values\" = '{}' WHERE id = 1",
+            "the file is damaged: measurement 1: Value error, outcome is measured and values are {}",
         ),
         (
-            "UPDATE measurement SET mixture = '{}' WHERE id = 1",
-            "the file is damaged: measurement 1.mixture.solvents: Field required",
+            'UPDATE measurement SET candidate = \'{"kind":"mixture"}\' WHERE id = 1',
+            "the file is damaged: measurement 1.candidate.mixture.solvents: Field required",
         ),
         (
-            "UPDATE measurement SET mixture = replace(mixture, 'O=C1OCCO1', 'nonsense') WHERE id = 1",
-            "the file is damaged: measurement 1.mixture.solvents.0.smiles: Value error, 'nonsense' is not a "
-            "SMILES that RDKit can read",
+            "UPDATE measurement SET candidate = replace(candidate, 'O=C1OCCO1', 'nonsense') WHERE id = 1",
+            "the file is damaged: measurement 1.candidate.mixture.solvents.0.smiles: Value error, 'nonsense' "
+            "is not a SMILES that RDKit can read",
         ),
         (
             "UPDATE measurement SET proposal = 7 WHERE id = 1",
@@ -301,7 +301,7 @@ def test_kills_lose_nothing_that_was_acknowledged(tmp_path: Path, begin: Begin) 
     _check_all_there(history, acknowledged)
     assert during > KILLS // 2  # they were killed while they had it open
     assert len(acknowledged) >= KILLS // 4 * ROWS
-    values = [one.value for one in history.measurements]
+    values = [one.values.get(TARGET) for one in history.measurements]
     assert all(values.count(value) == ROWS for value in set(values))  # what was written together is whole
 
 
@@ -312,7 +312,7 @@ def _take_note(line: str, acknowledged: dict[int, float]) -> None:
 
 
 def _check_all_there(history: History, acknowledged: dict[int, float]) -> None:
-    there = {one.id: one.value for one in history.measurements}
+    there = {one.id: one.values.get(TARGET) for one in history.measurements}
     assert {number: there.get(number) for number in acknowledged} == acknowledged
 
 

@@ -96,7 +96,7 @@ def test_which_mixtures_are_one(other: StoredMixture, same: bool, near: bool) ->
 def test_the_order_of_components_does_not_matter() -> None:
     one = mixture(0.3)
     assert one.is_same(one.model_copy(update={"solvents": one.solvents[::-1]}))
-    assert one.molecules() == mixture(0.5).molecules() != mixture(0.5, second=DEC).molecules()
+    assert one.components() == mixture(0.5).components() != mixture(0.5, second=DEC).components()
 
 
 def test_a_chain_is_known_by_its_mass() -> None:
