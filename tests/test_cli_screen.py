@@ -56,7 +56,8 @@ def test_the_options_reach_the_screen(monkeypatch: pytest.MonkeyPatch, tmp_path:
             ["electrolites"],
             'job "electrolites": no bundled job has this name; there are '
             "calisol-extrapolation, calisol-rivals, calisol-surrogates, compare-basins, "
-            "compare-carbonates, compare-molsets, compare-pool, compare-table-s2, diffmix-calisol, "
+            "compare-carbonates, compare-cathodes, compare-molsets, compare-oer, compare-pool, "
+            "compare-table-s2, diffmix-calisol, "
             "diffmix-conductivity, diffmix-excess-enthalpy, diffmix-excess-volume, "
             "diffmix-extrapolation, diffmix-surrogates, drx-high-entropy, drx-lmof, drx-proposals, "
             "drxnet-distilled, electrolytes, landscape-carbonates, "
