@@ -33,8 +33,8 @@ _CORRECTIONS = 6
 """Of a step that has left the nonlinear constraints."""
 _LEAST_STEP = 1e-10
 """In the region's scale, along every amount: a start that would move less has arrived."""
-_LEAST_GAIN = 1e-14
-"""Of the objective's size; a start that gains less has arrived."""
+LEAST_GAIN = 1e-14
+"""Of the objective's size: what rounding leaves."""
 _A_LITTLE = 1e-4
 """In the region's scale: how near another of several constraints in one must be to be seen."""
 _SMALLEST = 1e-300
@@ -109,7 +109,9 @@ def optimistic_mean(predictor: MemberPredictor, mixtures: Callable[[Tensor], Any
     return objective
 
 
-def ascend(objective: Objective, region: Region, starts: Tensor, steps: int = 200) -> Ascent:
+def ascend(
+    objective: Objective, region: Region, starts: Tensor, steps: int = 200, least_gain: float = LEAST_GAIN
+) -> Ascent:
     """Climb from each start to a point around which nothing allowed is higher, to first order.
 
     Args:
@@ -117,6 +119,7 @@ def ascend(objective: Objective, region: Region, starts: Tensor, steps: int = 20
         region: What holds all along.
         starts: `n x f`, float64; those outside are brought to points nearby that are inside.
         steps: At most so many from each.
+        least_gain: Share of the objective's size; a start that gains less in a step has arrived.
 
     Raises:
         InputError: If the region has no point, a start cannot be brought inside, or the objective or its
@@ -135,7 +138,7 @@ def ascend(objective: Objective, region: Region, starts: Tensor, steps: int = 20
     climbers = _Climbers(points, _FIRST_STEP / steepest.clamp_min(_SMALLEST), still, still)
     path, arrived = [points], torch.zeros(len(starts), dtype=torch.bool)
     for step in range(steps):
-        further, left = _step(objective, region, climbers, shorter=step % 2 == 0)
+        further, left = _step(objective, region, climbers, step % 2 == 0, least_gain)
         risen = further.points.value > climbers.points.value
         path.append(further.points.at(risen))
         arrived[further.points.row[~left]] = True
@@ -187,7 +190,7 @@ class _Climbers:
 
 
 def _step(
-    objective: Objective, region: Region, climbers: _Climbers, shorter: bool
+    objective: Objective, region: Region, climbers: _Climbers, shorter: bool, least_gain: float
 ) -> tuple[_Climbers, Tensor]:
     """Return where a step leads, and who may get further, `n`, bool."""
     here = climbers.points
@@ -196,11 +199,11 @@ def _step(
     length = _length(climbers, pull, region.scale * here.gradient, shorter)
     step = _towards(region, here, length, tangent)
     promised = (region.scale * here.gradient * step).sum(1)
-    worth_it = (step.abs().amax(1) > _LEAST_STEP) & (promised > _LEAST_GAIN * here.value.abs())
+    worth_it = (step.abs().amax(1) > _LEAST_STEP) & (promised > least_gain * here.value.abs())
     there = _searched(objective, region, here, region.scale * step, promised, worth_it)
     gain = there.value - here.value
     after = _Climbers(there, length, step / length[:, None], (there.z - here.z) / region.scale)
-    return after, (gain > 0) & (gain > _LEAST_GAIN * there.value.abs())
+    return after, (gain > 0) & (gain > least_gain * there.value.abs())
 
 
 def _towards(region: Region, here: _Points, length: Tensor, tangent: tuple[Tensor, Tensor]) -> Tensor:

@@ -131,7 +131,7 @@ class LearntNetworks:
         if last is not None:
             return last
         measured = Distances.of(arena, places, values)
-        networks = fit_networks(arena.inputs, measured.x, measured.y, EXPECTED_NOISE, seed)
+        networks = fit_networks(arena.inputs, places, measured.y, EXPECTED_NOISE, seed)
         return LearntNetworks(networks, measured.spread, measured.shift)
 
     def members(self, arena: Arena) -> Tensor:

@@ -49,7 +49,8 @@ _KAPPA, _BOLD, _TREES_KAPPA = 1.0, 2.0, 1.0
 """Standard deviations in the upper bounds of gradients, of processes and of trees."""
 _CLIMBED = 2
 """Measured mixtures, the best, from which gradients are followed beside the first ones."""
-_STEPS = 15
+_STEPS, _LEAST_GAIN = 15, 1e-5
+"""At most so many, and of the logarithm's size: candidates lie further apart than what is left."""
 
 
 @dataclass(frozen=True)
@@ -242,7 +243,7 @@ def _climbed(view: View, begun: list[int], steps: int, kappa: float) -> tuple[Te
         some = (kept == kept.new_tensor([salt, temperature])).all(1)
         region = _region(space, constraints, salt, space.temperature_K[temperature])
         objective = partial(_believed, e, believed, region, kappa=kappa)
-        climbed = ascend(objective, region, x[some][:, list(region.free)], steps)
+        climbed = ascend(objective, region, x[some][:, list(region.free)], steps, _LEAST_GAIN)
         ends[some], worth[some] = region.amounts(climbed.best), climbed.best_value
     return ends, worth
 

@@ -7,11 +7,11 @@ rows. Where nothing was measured the random functions differ, and so do the memb
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
-from torch import Tensor, nn
-
-from surrogates.members import Members
+from torch import Tensor
+from torch.nn.functional import silu
 
 MEMBERS = 16
 """A Monte Carlo acquisition draws whole members: five would be coarse."""
@@ -23,92 +23,96 @@ _DECAY = 1e-4
 _ROWS = 8192
 
 
+Layers = tuple[Tensor, ...]
+"""Weight, `K x from x to`, and bias, `K x 1 x to`, of each layer in turn."""
+
+
 @dataclass(frozen=True)
 class PriorNetworks:
-    """`K` fitted members of a standardised target over `d` inputs, float32 inside.
+    """`K` fitted members of a standardised target over known candidates of `d` inputs, float32 inside.
 
     Attributes:
-        priors: The random functions, which never learn.
+        priors: `K x n`, the random functions of the candidates, of mean 0 and standard deviation 1 each.
         learners: What was learnt beside them.
-        shift: `K x 1`, mean of each random function over the candidates.
-        scale: `K x 1`, the inverse of its standard deviation.
     """
 
-    priors: Members
-    learners: Members
-    shift: Tensor
-    scale: Tensor
+    priors: Tensor
+    learners: Layers
 
-    def members(self, x: Tensor) -> Tensor:
+    def members(self, candidates: Tensor) -> Tensor:
         """Return each member's word, `K x n`, float64, without noise.
 
         Args:
-            x: `n x d`.
+            candidates: `n x d`, as they were fitted with.
         """
-        with torch.no_grad():
-            parts = [
-                self.scale * (_of_each(self.priors, part) - self.shift) + _of_each(self.learners, part)
-                for part in x.float().split(_ROWS)
-            ]
-        return torch.cat(parts, dim=1).double()
+        return (self.priors + _over(self.learners, candidates)).double()
 
 
-def fit_networks(candidates: Tensor, x: Tensor, y: Tensor, noise: float, seed: int) -> PriorNetworks:
-    """Return the members that a few measured rows leave.
+def fit_networks(candidates: Tensor, places: Tensor, y: Tensor, noise: float, seed: int) -> PriorNetworks:
+    """Return the members that a few measured candidates leave.
 
     Args:
-        candidates: `n x d`, over which each random function has mean 0 and standard deviation 1.
-        x: `m x d`, what was measured, `m` from 0.
-        y: `m`, standardised.
+        candidates: `n x d`.
+        places: `m`, int64, which were measured; `m` from 0.
+        y: `m`, what came out, standardised.
         noise: Variance of a measurement: each member learns from values with noise of its own.
         seed: Of all draws.
 
     Source: Osband et al., NeurIPS 2018 (randomised prior functions).
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        priors, learners = (Members.of([_network(x.shape[1]) for _ in range(MEMBERS)]) for _ in range(2))
-        noisy = (y + noise**0.5 * torch.randn(MEMBERS, len(y), dtype=torch.float64)).float()
-    with torch.no_grad():
-        said = torch.cat([_of_each(priors, part) for part in candidates.float().split(_ROWS)], dim=1)
-        shift, scale = said.mean(1, keepdim=True), 1 / said.std(1, keepdim=True).clamp_min(1e-6)
-        left = noisy - scale * (_of_each(priors, x.float()) - shift)
-    return PriorNetworks(priors, _trained(learners, x.float(), left), shift, scale)
+    generator = torch.Generator().manual_seed(seed)
+    prior, learners = (_drawn(candidates.shape[1], generator) for _ in range(2))
+    noisy = (y + noise**0.5 * torch.randn(MEMBERS, len(y), generator=generator, dtype=torch.float64)).float()
+    said = _over(prior, candidates)
+    said = (said - said.mean(1, keepdim=True)) / said.std(1, keepdim=True).clamp_min(1e-6)
+    return PriorNetworks(said, _trained(learners, candidates[places].float(), noisy - said[:, places]))
 
 
-def _trained(members: Members, x: Tensor, y: Tensor) -> Members:
-    """Return the members after full-batch steps towards `y`, `K x m`; without rows they say 0.
+def _trained(layers: Layers, x: Tensor, y: Tensor) -> Layers:
+    """Return the networks after full-batch steps towards `y`, `K x m`; without rows they say 0.
 
     Args:
-        members: Whose last layer is 0 to begin with.
+        layers: Of the networks; the last is 0 to begin with.
         x: `m x d`.
         y: `K x m`.
     """
-    learning = {name: tensor.detach().clone() for name, tensor in members.parameters.items()}
-    last = [name for name in learning if name.startswith("4.")]
-    for name in last:
-        learning[name].zero_()
-    learner = Members(members.network, learning, members.buffers)
-    if len(x):
-        for tensor in learning.values():
-            tensor.requires_grad_()
-        optimiser = torch.optim.Adam(learning.values(), lr=_LEARNING_RATE, weight_decay=_DECAY)
-        for _ in range(_STEPS):
-            loss = (_of_each(learner, x) - y).square().mean(1).sum()
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-    return Members(
-        members.network, {name: tensor.detach() for name, tensor in learning.items()}, members.buffers
+    learning = tuple(layer.clone() for layer in layers)
+    for layer in learning[-2:]:
+        layer.zero_()
+    if not len(x):
+        return learning
+    for layer in learning:
+        layer.requires_grad_()
+    optimiser = torch.optim.Adam(learning, lr=_LEARNING_RATE, weight_decay=_DECAY)
+    for _ in range(_STEPS):
+        loss = (_of_each(learning, x) - y).square().mean(1).sum()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+    return tuple(layer.detach() for layer in learning)
+
+
+def _drawn(inputs: int, generator: torch.Generator) -> Layers:
+    """Return the layers of networks as torch draws those of `nn.Linear`: uniform, within 1 over a root."""
+    sizes = (inputs, _WIDTH, _WIDTH, 1)
+    return tuple(
+        (2 * torch.rand(MEMBERS, rows, after, generator=generator) - 1) / before**0.5
+        for before, after in pairwise(sizes)
+        for rows in (before, 1)
     )
 
 
-def _network(inputs: int) -> nn.Module:
-    return nn.Sequential(
-        nn.Linear(inputs, _WIDTH), nn.SiLU(), nn.Linear(_WIDTH, _WIDTH), nn.SiLU(), nn.Linear(_WIDTH, 1)
-    )
+def _over(layers: Layers, candidates: Tensor) -> Tensor:
+    """Return what each network says of many candidates, `K x n`."""
+    with torch.no_grad():
+        return torch.cat([_of_each(layers, part) for part in candidates.float().split(_ROWS)], dim=1)
 
 
-def _of_each(members: Members, x: Tensor) -> Tensor:
-    said: Tensor = members.each("forward", x)
-    return said[..., 0]
+def _of_each(layers: Layers, x: Tensor) -> Tensor:
+    """Return what each network says of `m x d`, `K x m`."""
+    hidden = x.expand(MEMBERS, -1, -1)
+    for place in range(0, len(layers), 2):
+        if place:
+            hidden = silu(hidden)
+        hidden = torch.baddbmm(layers[place + 1], hidden, layers[place])
+    return hidden[..., 0]

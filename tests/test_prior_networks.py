@@ -15,7 +15,7 @@ def _fitted(m: int, noise: float = 0.01, seed: int = 0) -> tuple[torch.Tensor, t
     """Return what members say of candidates, the first of which were measured, and what came."""
     x = _candidates()
     y = (2 * x[:m, 0]).sin()
-    return fit_networks(x, x[:m], y, noise, seed).members(x), x, y
+    return fit_networks(x, torch.arange(m), y, noise, seed).members(x), x, y
 
 
 def test_random_functions_have_mean_0_and_deviation_1_over_the_candidates() -> None:
