@@ -83,6 +83,8 @@ class Arena:
         candidate: `n`, numbers of the space's candidates; of measured ones the place of their first
             measurement.
         mixtures: What only mixtures of a space have.
+        repeatability: Standard deviation of a measurement that is known before, in the target's unit; 0 where
+            it is not.
     """
 
     inputs: Tensor
@@ -92,6 +94,7 @@ class Arena:
     has_prior: bool
     candidate: Tensor
     mixtures: SpaceMixtures | None = None
+    repeatability: float = 0.0
 
     def __len__(self) -> int:
         return len(self.inputs)

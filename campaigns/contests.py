@@ -47,9 +47,11 @@ from surrogates.discharge_models import discharge_model
 from surrogates.discharge_objectives import DischargeObjectives
 from surrogates.ensemble import MixtureEnsemble
 from surrogates.errors import InputError, Problem
+from surrogates.laboratories import REPEATABILITY
 from surrogates.law_ensemble import LawEnsemble
 from surrogates.model_directories import model_hash
 from surrogates.quantities import Floats
+from surrogates.repeatability import is_log10_conductivity
 
 _NOISE = 0.02
 """Of measurements of cathodes, as a share of the truth."""
@@ -166,6 +168,8 @@ def _of_space(config: CompareConfig) -> Contest:
         who = "the virtual laboratory measures" if config.truth is None else "the emulator predicts"
         wrong = f"it predicts {mixtures.model.target}; {who} {target.name}"
         raise InputError(Problem(str(config.model), wrong, "Give another model."))
+    if is_log10_conductivity(target.name):
+        arena = replace(arena, repeatability=REPEATABILITY)  # as a campaign's process knows it
     starts = () if isinstance(config.starts, int) else config.starts
     named = tuple(_place(mixtures, start) for start in starts)
     return Contest(config, arena, target, truth, oracle, named, notes)

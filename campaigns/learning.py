@@ -25,12 +25,14 @@ class Distances:
         y: `m`, its distance from the shifted prior in `spread` of the prior's standard deviations.
         shift: Added to the prior's mean: what measurements share of their distance from it.
         spread: Root mean square of that distance, drawn towards 1.
+        least_noise: What the variance of a measurement is known not to be below, as `y` has it.
     """
 
     x: Tensor
     y: Tensor
     shift: float
     spread: float
+    least_noise: float
 
     @staticmethod
     def of(arena: Arena, places: Tensor, values: Tensor) -> Distances:
@@ -48,7 +50,8 @@ class Distances:
         else:
             shift = float(values.mean()) if len(values) else 0.0
             spread = max(float((values - shift).square().mean().sqrt()), 1e-6) if len(values) else 1.0
-        return Distances(arena.inputs[places], (difference - shift) / (std * spread), shift, spread)
+        least = arena.repeatability**2 / float((spread * std).square().median()) if len(values) else 0.0
+        return Distances(arena.inputs[places], (difference - shift) / (std * spread), shift, spread, least)
 
 
 @dataclass(frozen=True)
@@ -77,14 +80,14 @@ class Learnt:
             last: An earlier one.
         """
         measured = Distances.of(arena, places, values)
-        x, y = measured.x, measured.y
+        x, y, least = measured.x, measured.y, measured.least_noise
         if last is not None:
             of = last.process
             process = GaussianProcess.exact(x, y, of.lengthscale, of.constant, of.noise)
         elif len(values) >= FEWEST_FITTED:
-            process = fit_process(x, y, seed, "exact")
+            process = fit_process(x, y, seed, "exact", least)
         else:
-            process = expected_process(x, y)
+            process = expected_process(x, y, least)
         return Learnt(process, measured.spread, measured.shift)
 
     def mean_and_std(self, arena: Arena) -> tuple[Tensor, Tensor]:
@@ -131,7 +134,8 @@ class LearntNetworks:
         if last is not None:
             return last
         measured = Distances.of(arena, places, values)
-        networks = fit_networks(arena.inputs, places, measured.y, EXPECTED_NOISE, seed)
+        noise = max(EXPECTED_NOISE, measured.least_noise)
+        networks = fit_networks(arena.inputs, places, measured.y, noise, seed)
         return LearntNetworks(networks, measured.spread, measured.shift)
 
     def members(self, arena: Arena) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -68,3 +70,13 @@ def test_without_measurements_networks_say_what_the_prior_says() -> None:
     distance = (said - pool.prior_mean) / pool.prior_std
     assert distance.mean(1).abs().max() < 1e-4
     assert (distance.std(1) - 1).abs().max() < 1e-3
+
+
+def test_noise_is_not_below_what_laboratories_repeat_to() -> None:
+    pool = arena()
+    places = torch.arange(12)
+    smooth = truth_of_space(mixtures_of(pool))[places]
+    free, known = (Learnt.of(one, places, smooth, 0) for one in (pool, replace(pool, repeatability=0.05)))
+    scale = known.spread * pool.prior_std[places].square().median().sqrt()
+    assert float(known.process.noise.sqrt() * scale) >= 0.05 * 0.999
+    assert float(free.process.noise) < float(known.process.noise)
