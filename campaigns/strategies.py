@@ -49,7 +49,7 @@ _KAPPA, _BOLD, _TREES_KAPPA = 1.0, 2.0, 1.0
 """Standard deviations in the upper bounds of gradients, of processes and of trees."""
 _CLIMBED = 2
 """Measured mixtures, the best, from which gradients are followed beside the first ones."""
-_STEPS, _LEAST_GAIN = 15, 1e-5
+_STEPS, _LEAST_GAIN = 10, 1e-5
 """At most so many, and of the logarithm's size: candidates lie further apart than what is left."""
 
 
