@@ -99,6 +99,10 @@ class Arena:
     def __len__(self) -> int:
         return len(self.inputs)
 
+    def unsure(self, doubt: float) -> Tensor:
+        """Return the prior's standard deviation with another one beside it, `n`, in the target's unit."""
+        return (self.prior_std.square() + doubt**2).sqrt()
+
     @cached_property
     def positions(self) -> Tensor:
         """Amounts, or inputs of others, in the unit cube, `n x w`: for plans without a model."""

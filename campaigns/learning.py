@@ -24,6 +24,7 @@ class Distances:
         x: `m x d`, what was measured.
         y: `m`, its distance from the shifted prior in `spread` of the prior's standard deviations.
         shift: Added to the prior's mean: what measurements share of their distance from it.
+        doubt: Standard deviation beside the prior's own, see `surrogates.prior_gp`.
         spread: Root mean square of that distance, drawn towards 1.
         least_noise: What the variance of a measurement is known not to be below, as `y` has it.
     """
@@ -31,6 +32,7 @@ class Distances:
     x: Tensor
     y: Tensor
     shift: float
+    doubt: float
     spread: float
     least_noise: float
 
@@ -43,7 +45,8 @@ class Distances:
             places: `m`, which were measured.
             values: `m`, what came out.
         """
-        difference, std = values - arena.prior_mean[places], arena.prior_std[places]
+        doubt = float(arena.prior_std.median()) if arena.has_prior and len(values) else 0.0
+        difference, std = values - arena.prior_mean[places], arena.unsure(doubt)[places]
         if arena.has_prior:
             shift = offset_of(difference, std)
             spread = spread_of((difference - shift) / std)
@@ -51,7 +54,8 @@ class Distances:
             shift = float(values.mean()) if len(values) else 0.0
             spread = max(float((values - shift).square().mean().sqrt()), 1e-6) if len(values) else 1.0
         least = arena.repeatability**2 / float((spread * std).square().median()) if len(values) else 0.0
-        return Distances(arena.inputs[places], (difference - shift) / (std * spread), shift, spread, least)
+        y = (difference - shift) / (std * spread)
+        return Distances(arena.inputs[places], y, shift, doubt, spread, least)
 
 
 @dataclass(frozen=True)
@@ -62,11 +66,13 @@ class Learnt:
         process: Of the distance from the prior in `spread` of its standard deviations.
         spread: See `Distances`.
         shift: Likewise.
+        doubt: Likewise.
     """
 
     process: GaussianProcess
     spread: float
     shift: float
+    doubt: float
 
     @staticmethod
     def of(arena: Arena, places: Tensor, values: Tensor, seed: int, last: Learnt | None = None) -> Learnt:
@@ -88,19 +94,23 @@ class Learnt:
             process = fit_process(x, y, seed, "exact", least)
         else:
             process = expected_process(x, y, least)
-        return Learnt(process, measured.spread, measured.shift)
+        return Learnt(process, measured.spread, measured.shift, measured.doubt)
+
+    def scale(self, arena: Arena) -> Tensor:
+        """Return what the process is multiplied with, `n`, in the target's unit."""
+        return self.spread * arena.unsure(self.doubt)
 
     def mean_and_std(self, arena: Arena) -> tuple[Tensor, Tensor]:
         """Return what is believed of all candidates, `n` each, in the target's unit, without noise."""
         parts = [self.process.mean_and_variance(part) for part in arena.inputs.split(8192)]
         mean, variance = (torch.cat(part) for part in zip(*parts, strict=True))
-        scale = self.spread * arena.prior_std
+        scale = self.scale(arena)
         return self.shift + arena.prior_mean + scale * mean, scale * variance.sqrt()
 
     def joint(self, arena: Arena, places: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and covariance of some candidates, without noise."""
         mean, covariance = self.process.mean_and_covariance(arena.inputs[places])
-        scale = self.spread * arena.prior_std[places]
+        scale = self.scale(arena)[places]
         return self.shift + arena.prior_mean[places] + scale * mean, scale[:, None] * scale * covariance
 
 
@@ -112,11 +122,13 @@ class LearntNetworks:
         networks: Of the distance from the prior in `spread` of its standard deviations.
         spread: See `Distances`.
         shift: Likewise.
+        doubt: Likewise.
     """
 
     networks: PriorNetworks
     spread: float
     shift: float
+    doubt: float
 
     @staticmethod
     def of(
@@ -136,12 +148,12 @@ class LearntNetworks:
         measured = Distances.of(arena, places, values)
         noise = max(EXPECTED_NOISE, measured.least_noise)
         networks = fit_networks(arena.inputs, places, measured.y, noise, seed)
-        return LearntNetworks(networks, measured.spread, measured.shift)
+        return LearntNetworks(networks, measured.spread, measured.shift, measured.doubt)
 
     def members(self, arena: Arena) -> Tensor:
         """Return what each member says of all candidates, `K x n`, in the target's unit, without noise."""
         said = self.networks.members(arena.inputs)
-        return self.shift + arena.prior_mean + self.spread * arena.prior_std * said
+        return self.shift + arena.prior_mean + self.spread * arena.unsure(self.doubt) * said
 
 
 Learner = Callable[[Arena, Tensor, Tensor, int, Any], Learnt | LearntNetworks]

@@ -182,9 +182,7 @@ def _acquire(view: View, q: int, kind: Kind) -> list[int]:
         kind = "log-ei"
     base = worked[mean[worked].argsort(descending=True)[:_BASELINE]]
     both = view.process.joint(view.arena, torch.cat([short, base]))
-    noise = (
-        float(view.process.process.noise) * (view.process.spread * float(view.arena.prior_std.mean())) ** 2
-    )
+    noise = float(view.process.process.noise) * float(view.process.scale(view.arena).mean()) ** 2
     posterior = JointPosterior(*both, noise, len(short), 0)
     chosen = choose(Acquisition(kind, _BOLD), posterior, view.best, q, view.seed)
     return [int(place) for place in short[chosen.places]]
@@ -262,7 +260,9 @@ def _predictor(view: View, mixtures: SpaceMixtures, model: Ensemble) -> PriorGPP
     learnt, table = view.process, mixtures.table
     features = model.features.of(table)
     bound, process = model.bind(table), learnt.process
-    return PriorGPPredictor(bound, features, mixtures.told, process, learnt.shift, learnt.spread).double()
+    return PriorGPPredictor(
+        bound, features, mixtures.told, process, learnt.shift, learnt.spread, doubt=learnt.doubt
+    ).double()
 
 
 def _believed(

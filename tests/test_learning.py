@@ -8,10 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from campaigns.arenas import truth_of_space
+from campaigns.arenas import Arena, truth_of_space
 from campaigns.learning import Learnt, LearntNetworks
 from surrogates.gaussian_process import matern
 from tests.synthetic_arenas import arena, mixtures_of
+
+
+def _unsure(pool: Arena) -> torch.Tensor:
+    """Return the prior's standard deviation, its median over the pool beside it."""
+    doubt = pool.prior_std.median() if pool.has_prior else 0.0
+    return (pool.prior_std.square() + doubt**2).sqrt()
 
 
 @pytest.mark.parametrize("has_model", [True, False])
@@ -20,7 +26,7 @@ def test_what_is_learnt_is_the_posterior_over_the_prior(has_model: bool) -> None
     places = torch.tensor(np.random.default_rng(0).choice(len(pool), 10, replace=False))
     values = truth_of_space(mixtures_of(pool))[places]
     learnt = Learnt.of(pool, places, values, 0)
-    process, scale = learnt.process, learnt.spread * pool.prior_std
+    process, scale = learnt.process, learnt.spread * _unsure(pool)
     y = (values - learnt.shift - pool.prior_mean[places]) / scale[places]
     x = pool.inputs[places]
     gram = matern(x, x, process.lengthscale) + process.noise * torch.eye(10, dtype=torch.float64)
@@ -50,9 +56,9 @@ def test_networks_go_through_what_was_measured_and_differ_elsewhere(has_model: b
     values = truth_of_space(mixtures_of(pool))[places]
     learnt = LearntNetworks.of(pool, places, values, 0)
     said = learnt.members(pool)
-    error = (said.mean(0)[places] - values).abs() / (learnt.spread * pool.prior_std[places])
+    error = (said.mean(0)[places] - values).abs() / (learnt.spread * _unsure(pool)[places])
     assert error.mean() < 0.2
-    std = said.std(0) / (learnt.spread * pool.prior_std)
+    std = said.std(0) / (learnt.spread * _unsure(pool))
     assert float(std[places].mean()) < 0.5 * float(std.mean())
 
 
@@ -77,6 +83,6 @@ def test_noise_is_not_below_what_laboratories_repeat_to() -> None:
     places = torch.arange(12)
     smooth = truth_of_space(mixtures_of(pool))[places]
     free, known = (Learnt.of(one, places, smooth, 0) for one in (pool, replace(pool, repeatability=0.05)))
-    scale = known.spread * pool.prior_std[places].square().median().sqrt()
+    scale = known.spread * _unsure(pool)[places].square().median().sqrt()
     assert float(known.process.noise.sqrt() * scale) >= 0.05 * 0.999
     assert float(free.process.noise) < float(known.process.noise)

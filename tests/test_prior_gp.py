@@ -72,7 +72,8 @@ def test_before_any_measurement_it_says_what_the_ensemble_says(encoder: str) -> 
     gp, prior = _fitted(encoder, 3), _prior(encoder)
     empty = replace(gp.process, centres=gp.process.centres[:0], weights=gp.process.weights[:0])
     empty = replace(empty, reduction=gp.process.reduction[:0, :0])
-    said = replace(gp, process=empty, offset=0.0, spread=1.0).bind(SPACE.table).predict(SPACE[0:40])
+    empty_gp = replace(gp, process=empty, offset=0.0, spread=1.0, doubt=0.0)
+    said = empty_gp.bind(SPACE.table).predict(SPACE[0:40])
     expected = prior.bind(SPACE.table).predict(SPACE[0:40])
     torch.testing.assert_close(said.mean, expected.mean.double(), rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(said.epistemic.sqrt(), expected.std.double(), rtol=1e-4, atol=1e-6)
@@ -125,6 +126,16 @@ def test_what_all_measurements_share_is_an_offset() -> None:
     above = far.bind(SPACE.table).predict(SPACE[0:60]).mean - near.bind(SPACE.table).predict(SPACE[0:60]).mean
     assert above.min() > 0.75
     assert above.max() < 1.0
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_once_it_was_measured_no_ensemble_is_surer_than_its_median(encoder: str) -> None:
+    prior, gp = _prior(encoder), _fitted(encoder, 3)
+    said = prior.bind(SPACE.table).predict(AROUND[1].to(torch.float32))
+    assert gp.doubt == pytest.approx(float(said.std.double().median()), rel=1e-4)
+    scale = gp.bind(SPACE.table).location(AROUND[1].to(torch.float64))[1]
+    expected = gp.spread * (said.std.double().square() + gp.doubt**2).sqrt()
+    torch.testing.assert_close(scale, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_an_offset_by_hand() -> None:
