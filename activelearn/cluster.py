@@ -12,6 +12,7 @@ import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import TypeVar
 
 import ray
 import torch
@@ -20,6 +21,8 @@ from ray.exceptions import RayTaskError
 
 from activelearn.screening import Engine, ScoredChunk, Screen
 from surrogates.errors import InputError, Problem
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -97,21 +100,21 @@ class _Crew:
         running: list[ray.ObjectRef[ScoredChunk]] = []
         for chunk in chunks:
             if len(running) == self._workers:
-                scored, running = _first(running)
+                ended, scored = first_ended(running)
+                running.remove(ended)
                 yield scored
             running.append(_score.remote(shared, chunk))
         while running:
-            scored, running = _first(running)
+            ended, scored = first_ended(running)
+            running.remove(ended)
             yield scored
 
 
-def _first(
-    running: list[ray.ObjectRef[ScoredChunk]],
-) -> tuple[ScoredChunk, list[ray.ObjectRef[ScoredChunk]]]:
-    """Wait for one of the tasks; return its result and the others."""
-    (done,), others = ray.wait(running, num_returns=1)
+def first_ended(running: list[ray.ObjectRef[T]]) -> tuple[ray.ObjectRef[T], T]:
+    """Wait for one of the tasks; return it with its result, or raise what it raised."""
+    (done,), _ = ray.wait(running, num_returns=1)
     try:
-        return ray.get(done), others
+        return done, ray.get(done)
     except RayTaskError as error:
         raise error.cause from None  # as it was raised, without the worker's traceback
 

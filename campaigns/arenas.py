@@ -169,14 +169,22 @@ def arena_of_replay(replay: Replay) -> Arena:
 
 
 def arena_of_table(replay: TableReplay) -> Arena:
-    """Return the rows of a table of numbers: shares of a whole as those of mixtures, others standardised."""
+    """Return the rows of a table of numbers: shares of a whole as those of mixtures, others standardised.
+
+    Before, each is divided by the whole or by its own largest: a thickness in m varies as one in nm does.
+    """
     data, first = replay.data, replay.first
     columns = torch.from_numpy(data.inputs[first])
     whole, free = data.whole, columns.shape[1] - data.elements
-    scale = torch.full((columns.shape[1],), torch.nan, dtype=torch.float64)
-    scale[free:] = _SHARE
-    if whole is not None:
-        scale[:free] = _SHARE / whole
+    scale = torch.full((columns.shape[1],), _SHARE, dtype=torch.float64)
+    unit = torch.ones_like(scale)
+    if whole is None:
+        largest = columns[:, :free].abs().amax(0)
+        unit[:free] = torch.where(largest > 0, largest, 1.0)
+        scale[:free] = torch.nan
+    else:
+        unit[:free] = whole
+    columns = columns / unit
     inputs = _told(columns, scale)[1]
     return Arena.without_prior(inputs, columns.numpy(), torch.tensor(first))
 

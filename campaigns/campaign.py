@@ -30,6 +30,17 @@ from surrogates.errors import InputError, Problem
 from surrogates.text_tables import read_text
 
 _NONE: Mapping[str, str] = MappingProxyType({})
+_HISTORY = (
+    "measurement",
+    "proposal",
+    "corrects",
+    "corrected_by",
+    "is_current",
+    "recorded",
+    "source",
+    "source_row",
+)
+"""Columns of an export that only this campaign understands."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +195,12 @@ class Campaign:
         known = self.store.history()
         ours, hint = self.family.stands(known, engine)
         return status_of(self.head.targets, known, ours, hint)
+
+    def results(self) -> pd.DataFrame:
+        """Return the measurements that stand, with failures, as a new campaign would take them."""
+        rows = self.export()
+        kept = rows[rows["is_current"] & (rows["status"] != "withdrawn")]
+        return kept.drop(columns=list(_HISTORY)).reset_index(drop=True)
 
     def export(self) -> pd.DataFrame:
         """Return all measurements with their history, a row each, those that were corrected among them.

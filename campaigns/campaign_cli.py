@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from campaigns.file_options import ColumnOption, UnitOption
+from surrogates.errors import InputError, Problem
 
 app = typer.Typer(help="Run a campaign of measurements on one file.", no_args_is_help=True)
 
@@ -54,7 +56,11 @@ def suggest(
     opened = Campaign.open(campaign)
     table = opened.suggest(count)
     if out is not None:
-        write_table(table, out)
+        try:
+            write_table(table, out)
+        except InputError as error:  # another call would propose others
+            mend = f"The proposals are kept: `activelearn campaign export -c {campaign} --pending -o FILE`."
+            raise InputError([replace(problem, mend=mend) for problem in error.problems]) from None
     opened.family.show(table, out, Console(width=_width(), highlight=False))
 
 
@@ -107,15 +113,20 @@ def export(
     pending: Annotated[
         bool, typer.Option("--pending", help="The proposals that wait, in place of the measurements.")
     ] = False,
+    current: Annotated[
+        bool, typer.Option("--current", help="The measurements that stand, as a new campaign records them.")
+    ] = False,
 ) -> None:
     """Write all measurements with their history as a table."""
     from campaigns.campaign import Campaign
     from campaigns.predict import check_all_free, check_suffix, write_table
 
+    if pending and current:
+        raise InputError(Problem("--pending --current", "both came", "Give one: proposals, or measurements."))
     check_suffix(out)
     check_all_free([out])
     opened = Campaign.open(campaign)
-    table = opened.pending() if pending else opened.export()
+    table = opened.pending() if pending else opened.results() if current else opened.export()
     write_table(table, out, None if not pending else "%.6g")
     typer.echo(f"{len(table)} {'proposals' if pending else 'measurements'}: {out}")
 

@@ -189,6 +189,11 @@ class History:
         """The measurement that stands in the place of each that was corrected."""
         return {one.corrects: one.id for one in self.measurements if one.corrects is not None}
 
+    @cached_property
+    def withdrawn(self) -> frozenset[int]:
+        """Measurements that should never have been recorded."""
+        return frozenset(m.corrects for m in self.measurements if m.outcome == "withdrawn" and m.corrects)
+
     def standing(self, outcome: Outcome) -> list[StoredMeasurement]:
         """Return the measurements of an outcome that no other corrects."""
         return [m for m in self.measurements if m.outcome == outcome and m.id not in self.corrected_by]

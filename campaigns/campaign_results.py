@@ -73,10 +73,15 @@ def read_results(text: TextTable, reading: Reading, known: History) -> list[Resu
     Raises:
         InputError: With every bad header, unit and cell, or if this very file was recorded before.
     """
-    earlier = [one for one in known.measurements if text.sha256 and one.source_sha256 == text.sha256]
+    earlier = [
+        one
+        for one in known.measurements
+        if text.sha256 and one.source_sha256 == text.sha256 and one.id not in known.withdrawn
+    ]
     if earlier:
         wrong = f"this file was recorded before, as measurements {earlier[0].id} to {earlier[-1].id}"
-        raise InputError(Problem(text.file, wrong, "Give a file with the new rows alone."))
+        mend = "Give a file with the new rows alone, or withdraw those first."
+        raise InputError(Problem(text.file, wrong, mend))
     found = Findings(text.file)
     outcomes = _outcomes(text, found)
     proposals = _numbers(text, PROPOSAL, len(known.proposals), found)
@@ -136,7 +141,7 @@ def _outcomes(text: TextTable, found: Findings) -> list[Outcome]:
         found.header(f'columns "{STATUS}" and "{FAILED}" both say what failed', "Remove one of them.")
     if STATUS not in cells:
         try:
-            return ["failed" if one else "measured" for one in failures(text)]
+            return ["failed" if one else "measured" for one in failures(text)[0]]
         except InputError as error:
             for problem in error.problems:
                 found.row(problem.row or 1, [FAILED], problem.wrong, problem.mend)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from activelearn.fronts import hypervolume_scatter
-
-_SMALL = 0.1
-"""Of what noise makes uncertain: a gain below this cannot be told from none without a hundred repeats."""
+from campaigns.stopping import REPEAT_THE_BEST, verdict
 
 
 def gain_hint(gain: float, noise: float) -> str:
@@ -18,7 +16,7 @@ def gain_hint(gain: float, noise: float) -> str:
         noise: Standard deviation of a measurement, in the same.
     """
     words = f"the next experiment is expected to gain {gain:.2g}, and a measurement scatters by {noise:.2g}"
-    return _verdict(gain, noise, words, "Repeat the best before going on, so that it is known better.")
+    return verdict(gain, noise, words, REPEAT_THE_BEST)
 
 
 def front_hint(gain: float, front: Tensor, noise: Tensor, reference: Tensor) -> str:
@@ -35,12 +33,4 @@ def front_hint(gain: float, front: Tensor, noise: Tensor, reference: Tensor) -> 
         f"the next experiment is expected to add {gain:.2g} to the hypervolume of the measured front, "
         f"{whole:.2g}, which noise makes uncertain by {scatter:.2g}"
     )
-    return _verdict(gain, scatter, words, "Repeat what is on the front, so that it is known better.")
-
-
-def _verdict(gain: float, noise: float, words: str, mend: str) -> str:
-    if gain >= noise:
-        return f"Go on: {words}."
-    if gain >= _SMALL * noise:
-        return f"Gains become small: {words}. {mend}"
-    return f"It may be time to stop: {words}."
+    return verdict(gain, scatter, words, "Repeat what is on the front, so that it is known better.")

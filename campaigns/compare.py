@@ -38,8 +38,7 @@ def play(asked: Contest, name: Name, seed: int) -> pd.DataFrame:
     """
     torch.set_num_threads(1)
     config, arena = asked.config, asked.arena
-    measured = list(asked.named) or _drawn(len(arena), int(config.starts), seed)  # type: ignore[arg-type]
-    starts = len(measured)
+    measured = list(asked.named) or _drawn(len(arena), asked.starts, seed)
     values = asked.values(measured, seed)
     rows = [_row(asked, name, seed, 0, measured, values, measured, 0.0)]
     learns = learner(name)
@@ -49,7 +48,7 @@ def play(asked: Contest, name: Name, seed: int) -> pd.DataFrame:
         if learns is not None:
             learnt = _learnt(learns, config, arena, measured, values, seed, number, learnt)
         round_seed = seed * _ROUND + number
-        view = View(arena, tuple(measured), tuple(values), starts, learnt, round_seed)
+        view = View(arena, tuple(measured), tuple(values), asked.starts, learnt, round_seed)
         chosen = strategy(name)(view, config.batch)
         seconds = (perf_counter() - started) / config.batch
         measured += chosen
@@ -101,7 +100,7 @@ def _played(
 ) -> Iterator[tuple[tuple[Name, int], pd.DataFrame]]:
     import ray  # takes a second that --help need not wait
 
-    from activelearn.cluster import ray_engine
+    from activelearn.cluster import first_ended, ray_engine
 
     with ExitStack() as stack:
         stack.enter_context(ray_engine(workers))
@@ -109,8 +108,8 @@ def _played(
         shared = ray.put(asked)
         running = {task.remote(shared, name, seed): (name, seed) for name, seed in left}
         while running:
-            (ended,), _ = ray.wait([*running], num_returns=1)
-            yield running.pop(ended), ray.get(ended)
+            ended, rows = first_ended([*running])
+            yield running.pop(ended), rows
 
 
 def _open(out: Path, asked: Contest, resume: bool) -> None:

@@ -142,7 +142,7 @@ class CampaignsConfig(BaseModel):
     goal: Goal = "best"
     top_percent: Annotated[float, Field(gt=0, le=50)] = 1.0
     strategies: Annotated[list[Name], Field(min_length=1)]
-    rounds: Count = 10
+    rounds: Annotated[int, Field(ge=1, le=999, strict=True)] = 10  # each has a seed of its own
     batch: Count = 1
     seeds: Count = 20
     retrain_every: int = Field(default=1, ge=0, le=10_000, strict=True)

@@ -54,7 +54,7 @@ def save_curves(rows: pd.DataFrame, goal: Goal, file: Path, target: Target = CON
     what, label = (
         ("regret", f"regret, {target.regret_label}") if goal == "best" else ("found", "% of the top found")
     )
-    figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
+    figure, axes = plt.subplots(figsize=(8, 4.2), layout="constrained")
     for place, (name, of) in enumerate(rows.groupby("strategy", sort=False)):
         over = of.groupby("experiments")[what]
         low, middle, high = (100 * over.quantile(share) for share in (0.25, 0.5, 0.75))
@@ -65,7 +65,7 @@ def save_curves(rows: pd.DataFrame, goal: Goal, file: Path, target: Target = CON
     if goal == "best":
         axes.set_yscale("symlog", linthresh=0.1)
         axes.axhline(1, color="grey", linewidth=0.8, linestyle=":")
-    axes.legend(frameon=False, fontsize=8, ncols=2)
+    figure.legend(frameon=False, fontsize=8, loc="outside right upper")  # curves may lie anywhere inside
     with written_whole(file) as part:
         figure.savefig(part, format="png", dpi=150)
     plt.close(figure)

@@ -121,12 +121,18 @@ def _with_interval(measure: str, values: Floats) -> dict[str, float]:
     low = high = float(np.median(values))
     if np.isnan(low):  # nothing worked in some campaign
         pass
-    elif len(values) > 1 and np.ptp(np.nan_to_num(values, posinf=1e9)) > 0:
-        finite = np.nan_to_num(values, posinf=1e9)
+    elif len(values) > 1 and len(np.unique(values)) > 1:
+        # Infinity as a number beyond all others, so that a median of two is beyond them with either.
+        most = float(np.max(values[np.isfinite(values)], initial=0.0))
+        beyond = most + 10 * (1 + float(np.abs(values[np.isfinite(values)]).max(initial=0.0)))
         found = bootstrap(
-            (finite,), np.median, n_resamples=_RESAMPLED, method="percentile", rng=np.random.default_rng(0)
+            (np.where(np.isposinf(values), beyond, values),),
+            np.median,
+            n_resamples=_RESAMPLED,
+            method="percentile",
+            rng=np.random.default_rng(0),
         ).confidence_interval
-        low, high = (np.inf if end >= 1e8 else float(end) for end in (found.low, found.high))
+        low, high = (np.inf if end > most else float(end) for end in (found.low, found.high))
     return {measure: float(np.median(values)), f"{measure}_low": low, f"{measure}_high": high}
 
 
@@ -153,13 +159,19 @@ def _sentences(table: pd.DataFrame, pairs: pd.DataFrame, goal: Goal) -> tuple[st
     best = str(table["strategy"].iloc[0])
     seeds = int(table["seeds"].iloc[0])
     worse = pairs.loc[(pairs["better"] == best) & (pairs["p_holm"] < LEVEL), "worse"].tolist()
-    others = [name for name in table["strategy"].iloc[1:] if name not in worse]
+    ahead = pairs.loc[(pairs["worse"] == best) & (pairs["p_holm"] < LEVEL), "better"].tolist()
+    others = [name for name in table["strategy"].iloc[1:] if name not in (*worse, *ahead)]
     what = "the lowest mean regret" if goal == "best" else "the largest share of the top"
     value = float(table["area" if goal == "best" else "found"].iloc[0])
     first = f"{best} has {what} on the median of {seeds} seeds ({value:.3g})"
+    if pairs.empty:
+        return first + ".", "No other strategy was compared."
     told = ", ".join(worse) if worse else "none of the others"
     second = f"It is better than {told} (paired Wilcoxon, Holm, {LEVEL:g})"
     second += f"; from {', '.join(others)} it cannot be told apart" if others and worse else ""
+    second += f"; over the seeds in pairs {', '.join(ahead)} is better than it" if ahead else ""
+    if len(pairs) * 2.0 ** (1 - seeds) >= LEVEL:  # the smallest p that so many differences of one sign have
+        second += f"; with {seeds} seed{'s' * (seeds != 1)} no difference could show"
     return first + ".", second + ".", _gradient_against_bayesian(pairs)
 
 
@@ -205,16 +217,17 @@ def print_summary(summary: Summary, console: Console) -> None:
     for heading in ("strategy", *_SHOWN.values(), "infeasible"):
         table.add_column(heading)
     for row in summary.table.to_dict("records"):
-        cells = [_cell(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in MEASURES]
+        cells = [_cell(name, row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in MEASURES]
         table.add_row(str(row["strategy"]), *cells, f"{row['share_infeasible']:.2%}")
     console.print(table)
     for sentence in summary.sentences:
         console.print(sentence, soft_wrap=True, highlight=False)
 
 
-def _cell(middle: float, low: float, high: float) -> str:
+def _cell(measure: str, middle: float, low: float, high: float) -> str:
+    beyond = "not" if measure.startswith("experiments") else "inf"
     texts = [
-        "not" if np.isinf(value) else "none" if np.isnan(value) else f"{value:.3g}"
+        beyond if np.isinf(value) else "none" if np.isnan(value) else f"{value:.3g}"
         for value in (middle, low, high)
     ]
     return f"{texts[0]} ({texts[1]} to {texts[2]})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
@@ -33,7 +33,7 @@ from campaigns.compare_config import (
 from campaigns.compare_plots import Ternary
 from campaigns.config import load_yaml_of_kind, resolve_job
 from campaigns.constrained_list import ConstrainedSpace
-from campaigns.constraint_config import ConstraintsConfig
+from campaigns.constraint_config import ConstraintsConfig, used_files
 from campaigns.oracles import FittedModel
 from campaigns.pool_oracles import CathodePool, EmulatedPool, LaboratoryPool, MeasuredPool, PoolOracle
 from campaigns.propose import constraints_of
@@ -55,6 +55,8 @@ from surrogates.repeatability import is_log10_conductivity
 
 _NOISE = 0.02
 """Of measurements of cathodes, as a share of the truth."""
+_LIKE = 0.02
+"""Weight fraction and mol/kg by which a candidate may lie beside a start that is named, unsaid."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,12 @@ class Contest:
     named: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
     hashes: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def starts(self) -> int:
+        """How many are measured before the first round."""
+        given = self.config.starts
+        return given if isinstance(given, int) else len(given)
 
     @cached_property
     def inside(self) -> Floats:
@@ -141,6 +149,7 @@ def contest(config: AnyComparison, data_dir: Path | None = None, scoring: Scorin
     else:
         made = _of_measurements(config, data_dir) if config.space is None else _of_space(config)
         made = replace(made, hashes=_hashes(config))
+        _check_unknown_truth(config, made.hashes)
     _check_enough(made)
     return made
 
@@ -170,8 +179,10 @@ def _of_space(config: CompareConfig) -> Contest:
         raise InputError(Problem(str(config.model), wrong, "Give another model."))
     if is_log10_conductivity(target.name):
         arena = replace(arena, repeatability=REPEATABILITY)  # as a campaign's process knows it
-    starts = () if isinstance(config.starts, int) else config.starts
-    named = tuple(_place(mixtures, start) for start in starts)
+    if isinstance(config.starts, int):
+        return Contest(config, arena, target, truth, oracle, notes=notes)
+    named, apart = zip(*(_place(mixtures, start) for start in config.starts), strict=True)
+    notes += tuple(note for note in apart if note)
     return Contest(config, arena, target, truth, oracle, named, notes)
 
 
@@ -230,7 +241,7 @@ def _of_cathodes(config: CompareCathodesConfig, data_dir: Path | None, scoring: 
         truth,
         CathodePool(truth, noise),
         notes=notes,
-        hashes={"truth_sha256": model.sha256()},
+        hashes={"truth_sha256": model.sha256(), **_constraint_hashes(config)},
     )
 
 
@@ -287,23 +298,46 @@ def _model(name: str) -> Ensemble:
     return model
 
 
-def _place(mixtures: SpaceMixtures, start: StartConfig) -> int:
-    """Return the candidate nearest to a start."""
-    variables = mixtures.variables
+def _place(mixtures: SpaceMixtures, start: StartConfig) -> tuple[int, str]:
+    """Return the candidate nearest to a start, and what there is to say if it is another; else nothing."""
+    variables, space = mixtures.variables, mixtures.space
     asked = torch.zeros(mixtures.rows.shape[1], dtype=torch.float64)
-    try:
-        for name, share in start.weight_fractions.items():
-            asked[variables.column(name)] = share
-        asked[variables.column(start.salt)] = start.molality_mol_kg
-    except ValueError as error:
-        raise InputError(Problem('key "starts"', str(error), "Name components of the space.")) from None
-    return int((mixtures.rows - asked)[:, :-1].norm(dim=1).argmin())
+    for kind, names, among in (
+        ("solvent", start.weight_fractions, space.solvents),
+        ("salt", (start.salt,), space.salts),
+    ):
+        for name in names:
+            if name not in among:
+                mend = f"Its {kind}s are {', '.join(among)}."
+                raise InputError(Problem('key "starts"', f'"{name}" is no {kind} of the space', mend))
+    for name, share in start.weight_fractions.items():
+        asked[variables.column(name)] = share
+    asked[variables.column(start.salt)] = start.molality_mol_kg
+    apart = (mixtures.rows - asked)[:, :-1]
+    place = int(apart.norm(dim=1).argmin())
+    if float(apart[place].abs().max()) <= _LIKE:
+        return place, ""
+    words, taken = (_in_words(variables.names, row) for row in (asked, mixtures.rows[place]))
+    return place, f"no candidate is the start {words}; the nearest is measured, {taken}"
+
+
+def _in_words(names: Sequence[str], amounts: Tensor) -> str:
+    given = zip(names[:-1], amounts[:-1].tolist(), strict=True)  # without the temperature
+    return ", ".join(f"{name} {amount:.4g}" for name, amount in given if amount > 0)
+
+
+def _check_unknown_truth(config: CompareConfig, hashes: Mapping[str, str | None]) -> None:
+    """Refuse one model as what is known before and as truth, however its directory is spelt."""
+    if config.truth is None or config.model is None:
+        return
+    if hashes["model_sha256"] is not None and hashes["model_sha256"] == hashes["truth_sha256"]:
+        wrong = f"model, {config.model}, and truth.emulator are one; who knows the truth has nothing to find"
+        raise InputError(Problem(config.truth.emulator, wrong, "Give another model, or model: null."))
 
 
 def _check_enough(made: Contest) -> None:
     config, candidates = made.config, len(made.arena)
-    starts = len(made.named) or int(config.starts)  # type: ignore[arg-type]
-    needed = config.rounds * config.batch + starts
+    needed = config.rounds * config.batch + made.starts
     if needed > candidates:
         is_space = config.space is not None
         pool = "replay" if isinstance(config, CompareConfig) and config.replay is not None else "table"
@@ -321,4 +355,8 @@ def _hashes(config: CompareConfig) -> dict[str, str | None]:
     source = config.replay or config.table
     if source is not None and source.file is not None:
         found["file_sha256"] = sha256(source.file.read_bytes()).hexdigest()
-    return found
+    return found | _constraint_hashes(config)
+
+
+def _constraint_hashes(config: AnyComparison) -> dict[str, str | None]:
+    return {} if config.constraints is None else used_files(config.constraints)

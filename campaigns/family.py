@@ -18,7 +18,10 @@ from campaigns.propose_config import AnyProposals
 from surrogates.errors import InputError, Problem
 from surrogates.text_tables import TextTable
 
-_AGAIN = "Restore it, or begin a new campaign and record there what was measured in this one."
+_AGAIN = (
+    "Restore it, or begin a new campaign and record there what `activelearn campaign export --current` "
+    "writes of this one."
+)
 NOTHING_YET = "Nothing that could be a candidate has been measured yet: go on."
 """What is said of going on before anything can be said."""
 

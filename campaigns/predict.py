@@ -208,16 +208,20 @@ def check_suffix(out: Path) -> None:
         raise InputError(Problem(str(out), wrong, f"Write it as {stem}.csv."))
 
 
-def check_all_free(files: Sequence[Path]) -> None:
+def check_all_free(files: Sequence[Path], option: str = "--out") -> None:
     """Check that files can be written, and that none stands there.
+
+    Args:
+        files: Which.
+        option: By which another place is given.
 
     Raises:
         InputError: With each that cannot.
     """
     for file in files:
-        check_place(file, "Give another --out.")
+        check_place(file, f"Give another {option}.")
     problems = [
-        Problem(str(file), "something stands here already", "Give another --out, or move it away.")
+        Problem(str(file), "something stands here already", f"Give another {option}, or move it away.")
         for file in files
         if file.exists()
     ]

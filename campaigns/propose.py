@@ -298,7 +298,7 @@ def _in_words(row: Mapping[Any, Any]) -> str:
     parts, slot = [], 1
     while isinstance(name := row.get(f"solvent_{slot}"), str):
         share = row.get(f"weight_fraction_{slot}", row.get(f"mole_fraction_{slot}"))
-        parts.append(f"{name} {share:.3g}")
+        parts.append(f"{name} {share:.4g}")
         slot += 1
-    salt = f", {row['molality_mol_kg']:.3g} mol/kg {row['salt']}" if isinstance(row["salt"], str) else ""
+    salt = f", {row['molality_mol_kg']:.4g} mol/kg {row['salt']}" if isinstance(row["salt"], str) else ""
     return " + ".join(parts) + salt + f", {row['temperature_K']:.5g} K"

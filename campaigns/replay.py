@@ -103,7 +103,7 @@ class Replay:
             InputError: With every bad header, unit and cell of the file.
         """
         text = read_text(path)
-        failed = failures(text)
+        failed, reasons = failures(text)
         if not failed.any():
             return Replay.of_data(measured_mixtures(text, target, columns, units))
         values = np.full(len(failed), np.nan)
@@ -125,9 +125,7 @@ class Replay:
             problems += error.problems
         if problems:
             raise InputError(tuple(dict.fromkeys(problems)))
-        given = text.cells[REASON] if REASON in text.cells else pd.Series("", index=text.cells.index)
-        reasons = np.where(failed, np.where(given == "", "no reason given", given), "")
-        return Replay(mixtures.table, mixtures.batch, values, failed, tuple(reasons), target, text.file)
+        return Replay(mixtures.table, mixtures.batch, values, failed, reasons, target, text.file)
 
     @cached_property
     def pool(self) -> pd.DataFrame:
@@ -309,14 +307,14 @@ class Person:
             raise InputError(Problem(str(self.proposals), wrong, "Give another path.")) from None
 
 
-def failures(text: TextTable) -> npt.NDArray[np.bool_]:
-    """Return which rows say that they failed, `n`; none without a column `failed`.
+def failures(text: TextTable) -> tuple[npt.NDArray[np.bool_], tuple[str, ...]]:
+    """Return which rows say that they failed, `n`, and why, empty of others; none without a column `failed`.
 
     Raises:
         InputError: With every cell that says neither.
     """
     if FAILED not in text.cells:
-        return np.zeros(len(text.cells), dtype=bool)
+        return np.zeros(len(text.cells), dtype=bool), ("",) * len(text.cells)
     said = text.cells[FAILED].str.lower()
     found = Findings(text.file)
     wrong = "yes, no or nothing was expected"
@@ -328,7 +326,9 @@ def failures(text: TextTable) -> npt.NDArray[np.bool_]:
     )
     found.stop()
     failed: npt.NDArray[np.bool_] = said.isin(_YES).to_numpy(dtype=bool)
-    return failed
+    given = text.cells[REASON] if REASON in text.cells else pd.Series("", index=text.cells.index)
+    reasons = np.where(failed, np.where(given == "", "no reason given", given), "")
+    return failed, tuple(map(str, reasons))
 
 
 def _too_few(count: int, repeat: int, source: str) -> str:

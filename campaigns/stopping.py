@@ -20,6 +20,7 @@ _SMALL = 0.1
 """Of the noise: a gain below this cannot be told from none without a hundred repeats."""
 _NEGLIGIBLE = 0.01
 """Of the noise: a gain below this is next to nothing."""
+REPEAT_THE_BEST = "Repeat the best before going on, so that it is known better."
 NEXT_TO_NOTHING = "next to nothing is to be gained: less than 1 % of the noise of a measurement"
 _WARNING = (
     "the best that is left is expected to gain less than 1 % of the noise of a measurement: it is hardly "
@@ -105,10 +106,22 @@ def hint_of(target: str, gain: float, best: float, scatter: Scatter) -> str:
         f"the next experiment is expected to gain {told}, and a measurement scatters by {noise} "
         f"({scatter.source})"
     )
-    if gain >= scatter.std:
+    return verdict(gain, scatter.std, words, REPEAT_THE_BEST)
+
+
+def verdict(gain: float, noise: float, words: str, mend: str) -> str:
+    """Return whether to go on, in words.
+
+    Args:
+        gain: What the next experiment is expected to bring.
+        noise: What noise makes uncertain of it, in the same unit.
+        words: Both, in a clause.
+        mend: What to do where gains become small, a sentence.
+    """
+    if gain >= noise:
         return f"Go on: {words}."
-    if gain >= _SMALL * scatter.std:
-        return f"Gains become small: {words}. Repeat the best before going on, so that it is known better."
+    if gain >= _SMALL * noise:
+        return f"Gains become small: {words}. {mend}"
     return f"It may be time to stop: {words}."
 
 

@@ -109,7 +109,7 @@ class Store:
             InputError: If something stands there, or it cannot be written.
         """
         # What a killed process left beside a file that has gone would be taken for a part of the new one.
-        check_all_free([path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))])
+        check_all_free([path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))], "--campaign")
         path.parent.mkdir(parents=True, exist_ok=True)
         texts = {"files_sha256": json.dumps(head.files_sha256), "targets": json.dumps(head.targets)}
         row = head.model_dump(mode="json") | {"id": 1} | texts
@@ -292,8 +292,10 @@ def _check_file(connection: Connection, path: Path) -> None:
         raise InputError(Problem(str(path), "this is a database of something else", mend))
     if (version := pragma("user_version")) != _FORMAT:
         wrong = f"the campaign is of version {version} of its file; version {_FORMAT} was expected"
-        mend = "Use the release of activelearn that began it, or export its measurements with that one and "
-        raise InputError(Problem(str(path), wrong, f"{mend}record them in a new campaign."))
+        mend = (
+            "Use the release of activelearn that began it, or `campaign export --current` of that one, and "
+        )
+        raise InputError(Problem(str(path), wrong, f"{mend}record that in a new campaign."))
     if (found := pragma("quick_check")) != "ok":
         raise _damaged(path, str(found))
     parts = connection.exec_driver_sql("SELECT type, name, tbl_name FROM sqlite_master").all()

@@ -8,14 +8,16 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, PositiveFloat, model_validator
 
-from campaigns.candidate_tables import FRACTION_STEP, MOLALITY_STEP, TEMPERATURE_STEP_K, identity
+from campaigns.candidate_tables import TEMPERATURE_STEP_K, identity
 from campaigns.config import STRICT
 from surrogates.batches import MixtureBatch
 from surrogates.chemicals import name_of
 from surrogates.mixture_data import tabulate
 from surrogates.molecules import Component, MoleculeTable, canonical_smiles
 
-_ROUNDED = (FRACTION_STEP, MOLALITY_STEP, TEMPERATURE_STEP_K)
+_ROUNDED = (7e-4, 7e-4, TEMPERATURE_STEP_K)
+"""Weight fraction, mol/kg and K by which numbers differ that were rounded: thirds in a file, 0.333, 0.333,
+0.334, or what is printed here."""
 _WEIGHED = (0.02, 0.05, 2.0)
 """Weight fraction, mol/kg and K by which what was made may differ from what was proposed: a slip of the
 balance or of the thermostat, not another experiment."""
@@ -80,8 +82,8 @@ class StoredMixture(BaseModel):
 
     def words(self) -> str:
         """Return the mixture in a line."""
-        parts = " + ".join(f"{name_of(one.smiles)} {one.amount:.3g}" for one in self.solvents)
-        salts = "".join(f", {one.amount:.3g} mol/kg {name_of(one.smiles)}" for one in self.salts)
+        parts = " + ".join(f"{name_of(one.smiles)} {one.amount:.4g}" for one in self.solvents)
+        salts = "".join(f", {one.amount:.4g} mol/kg {name_of(one.smiles)}" for one in self.salts)
         return f"{parts}{salts}, {self.temperature_K:.5g} K"
 
     def components(self) -> frozenset[str]:

@@ -143,6 +143,7 @@ def _maximin(view: View, q: int) -> list[int]:
     """Take the candidates furthest from all that are measured, one after the other."""
     positions = view.arena.positions
     distance = torch.cdist(positions, positions[list(view.measured)]).amin(1)
+    distance[list(view.measured)] = -1.0  # others may lie where these do
     chosen = []
     for _ in range(q):
         place = int(distance.argmax())

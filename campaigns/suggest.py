@@ -62,9 +62,12 @@ def suggest_to_file(
     found = candidate_mixtures(table, columns, units)
     check_salts(fitted, found.batch, found.rows, table.file)
     n = len(found.rows)
-    if count > n:
-        wrong = f"{n} candidate{'s' * (n != 1)} came; {count} are to be chosen"
-        raise InputError(Problem(table.file, wrong, "Add candidates, or give a smaller --count."))
+    most = min(n, MOST)
+    if count > most:
+        compared = f", of which {most:,} are compared" if most < n else ""
+        wrong = f"{n:,} candidate{'s' * (n != 1)} came{compared}; {count:,} are to be chosen"
+        mend = "Give a smaller --count." if compared else "Add candidates, or give a smaller --count."
+        raise InputError(Problem(table.file, wrong, mend))
     for line in found.report:
         console.print(line, markup=False, soft_wrap=True)
     drawn = torch.arange(n)

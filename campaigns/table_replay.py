@@ -54,11 +54,9 @@ class TableReplay:
             InputError: With every bad header and cell of the file.
         """
         text = read_text(path)
-        failed = failures(text)
+        failed, reasons = failures(text)
         data = read_number_table(text, inputs, target, formula, failed)
-        given = text.cells[REASON] if REASON in text.cells else pd.Series("", index=text.cells.index)
-        reasons = np.where(failed, np.where(given == "", "no reason given", given), "")
-        return TableReplay(data, tuple(reasons))
+        return TableReplay(data, reasons)
 
     @property
     def target(self) -> str:

@@ -24,7 +24,7 @@ from importlib.resources import files
 import torch
 from torch import Tensor
 
-from surrogates.batches import MixtureBatch, MixtureProduct
+from surrogates.batches import MixtureBatch
 from surrogates.chemicals import name_of
 from surrogates.errors import InputError, Problem
 from surrogates.laws import linear_mixing
@@ -52,7 +52,6 @@ _WALDEN = 0.6819  # W
 _THICKENING = 0.5863  # b, L/mol
 _COORDINATION = 4.0  # solvents about a lithium
 _ABOVE_ARREST_K = 15.0  # the least that T - tau v c is above T0
-_AT_ONCE = 65536
 _SOLVENT_COLUMNS = (
     "density_g_cm3",
     "density_slope_g_cm3_K",
@@ -128,27 +127,6 @@ class VirtualConductivity:
         """
         self.check(batch)
         return self._law(batch.to(torch.float64))
-
-    def peak(self, pool: MixtureBatch | MixtureProduct, allowed: Tensor | None = None) -> tuple[int, float]:
-        """Return which mixture of a pool conducts best, and how well, mS/cm.
-
-        Args:
-            pool: `n` mixtures of the bound table, at least one allowed.
-            allowed: `n`, bool; all if None.
-
-        Raises:
-            InputError: As `conductivity` does.
-        """
-        batch = pool.expand() if isinstance(pool, MixtureProduct) else pool
-        with torch.no_grad():
-            parts = [
-                self.conductivity(batch[start : start + _AT_ONCE]) for start in range(0, len(batch), _AT_ONCE)
-            ]
-        said = torch.cat(parts)
-        if allowed is not None:
-            said = said.masked_fill(~allowed, -torch.inf)
-        best = int(said.argmax())
-        return best, float(said[best])
 
     def labels(self, batch: MixtureBatch) -> Tensor:
         """Return how far the law is to be trusted on each mixture, `n`, int64, a place in `LABELS`.

@@ -10,13 +10,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from surrogates.compositions import InvalidFormula, parse_formula
-from surrogates.quantities import Floats, numbers
+from surrogates.quantities import ANYTHING, Floats, numbers
 from surrogates.text_tables import Findings, Mask, TextTable, nearest
 
 _DIGITS = 9
 """Significant digits to which two inputs are the same."""
-_WHOLE = 0.01
-"""How far, relative to their mean, the sums of inputs may be apart that are shares of one whole: rounded."""
+_WHOLE, _OF_WIDEST = 0.01, 0.1
+"""How far sums of inputs may be apart that are shares of one whole, rounded: relative to their mean, and to
+what the column varies by that varies most. Beside a temperature in K the sums of anything agree to 1 %."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,16 @@ class NumberTable:
     def whole(self) -> float | None:
         """What the columns sum to if they are shares of one whole, None if they are not.
 
-        They are if none is negative and their sums agree to 1 % in all rows: loads of a plate (1), contents
-        of a blend in percent (100). Elements, which always are, are left out.
+        They are if none is negative and their sums agree to 1 % in all rows, and to a tenth of what the
+        columns vary by: loads of a plate (1), contents of a blend in percent (100). Elements, which always
+        are, are left out.
         """
         columns = self.inputs[:, : len(self.names) - self.elements]
         sums = columns.sum(1)
         if columns.shape[1] < 2 or (columns < 0).any() or sums.mean() <= 0:
             return None
-        return float(sums.mean()) if np.ptp(sums) <= _WHOLE * sums.mean() else None
+        apart = min(_WHOLE * sums.mean(), _OF_WIDEST * np.ptp(columns, axis=0).max())
+        return float(sums.mean()) if np.ptp(sums) <= apart else None
 
     def same(self) -> npt.NDArray[np.int64]:
         """Return the number of the candidate that each row measures, `n`, from 0 as they appear.
@@ -110,7 +113,8 @@ def read_number_table(
             )
     found.stop()
     failed = np.zeros(len(table.cells), dtype=bool) if failed is None else failed
-    columns = [numbers(table.cells[name], None, found) for name in inputs]
+    # Whatever their names: a temperature_K of 1173 is one at which oxides are made.
+    columns = [numbers(table.cells[name], None, found, ANYTHING) for name in inputs]
     elements, shares = _elements(table.cells[formula], found) if formula else ((), None)
     values = np.full(len(failed), np.nan)
     values[~failed] = numbers(table.cells.loc[~failed, target], None, found)

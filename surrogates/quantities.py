@@ -49,6 +49,8 @@ _FRACTION = Quantity(
     "Correct the cell, or name its unit if the column holds percent.",
 )
 _NUMBER = "a number between -1e15 and 1e15"
+ANYTHING = Quantity("", _NUMBER, _representable)
+"""Of a column in the file's own unit, which is not known here."""
 _CONDUCTIVITY = "a conductivity above 0"
 QUANTITIES: Mapping[str, Quantity] = {
     "weight_fraction": _FRACTION,
@@ -94,7 +96,7 @@ _LOG10_S_CM: Mapping[str, tuple[Callable[[Floats], Floats], Callable[[Floats], F
 
 def quantity(column: str) -> Quantity:
     """Return what `column` holds; of a target without facts here, any number that is not huge."""
-    return QUANTITIES.get(re.sub(r"_\d+$", "", column), Quantity("", _NUMBER, _representable))
+    return QUANTITIES.get(re.sub(r"_\d+$", "", column), ANYTHING)
 
 
 def conductivities() -> tuple[str, ...]:
@@ -109,15 +111,18 @@ def convert_target(values: Floats, given: str, wanted: str) -> Floats:
     return _LOG10_S_CM[wanted][1](_LOG10_S_CM[given][0](values))
 
 
-def numbers(cells: pd.Series[str], unit: str | None, found: Findings) -> Floats:
+def numbers(
+    cells: pd.Series[str], unit: str | None, found: Findings, expects: Quantity | None = None
+) -> Floats:
     """Return a column's values in its own unit, NaN where a cell is bad.
 
     Args:
         cells: Text, under our column name.
         unit: The file's unit if it is another; it has passed `check_units`.
         found: Takes every cell that is empty, no finite number or out of bounds.
+        expects: What the column holds; by default what its name says.
     """
-    expects = quantity(str(cells.name))
+    expects = quantity(str(cells.name)) if expects is None else expects
     values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)
     readable = np.isfinite(values)
     if unit is not None:

@@ -251,6 +251,29 @@ def test_the_export_is_a_training_file(begun: Campaign, tmp_path: Path) -> None:
     assert len(data.table) <= 5
 
 
+def test_what_stands_can_be_recorded_in_a_new_campaign(begun: Campaign, tmp_path: Path) -> None:
+    given = begun.suggest(4)
+    begun.record(values_of(given, -2.0, -0.2, -2.1, -2.2))
+    begun.record(pd.DataFrame({"corrects": [2], TARGET: [-2.25]}))
+    begun.record(pd.DataFrame({"corrects": [3], "status": ["withdrawn"], "reason": ["another's"]}))
+    begun.record(pd.DataFrame({"corrects": [4], "status": ["failed"], "reason": ["it froze"]}))
+    begun.results().to_csv(tmp_path / "results.csv", index=False)
+    again = Campaign.new(tmp_path / "again.db", begun.config)
+    done = again.record(tmp_path / "results.csv")
+    assert (dict(done.outcomes), done.corrections) == ({"measured": 2, "failed": 1, "withdrawn": 0}, 0)
+    kept = again.export()
+    assert sorted(kept[TARGET].dropna()) == [-2.25, -2.0]
+    assert kept.loc[kept["status"] == "failed", "reason"].tolist() == ["it froze"]
+    assert set(mixtures_of(kept)) == set(mixtures_of(given.drop(index=2)))
+
+
+def test_a_file_that_was_withdrawn_can_be_recorded_again(begun: Campaign, tmp_path: Path) -> None:
+    values_of(begun.suggest(1), -2.0).to_csv(tmp_path / "results.csv", index=False)
+    begun.record(tmp_path / "results.csv")
+    begun.record(pd.DataFrame({"corrects": [1], "status": ["withdrawn"], "reason": ["the unit"]}))
+    assert begun.record(tmp_path / "results.csv").measurements == (3,)
+
+
 def test_all_rows_or_none(begun: Campaign) -> None:
     begun.suggest(2)
     frame = pd.DataFrame({"proposal": [1, 2, 3], TARGET: ["-2", "-2", "-2"]})
@@ -292,7 +315,7 @@ def test_a_changed_model_is_refused_and_measurements_are_not(begun: Campaign, tm
 
     told = (
         f"{tmp_path}/own.db: {own} is not what it was when the campaign began. Restore it, or begin a new "
-        "campaign and record there what was measured in this one."
+        "campaign and record there what `activelearn campaign export --current` writes of this one."
     )
     assert refusal(lambda: opened.suggest(1)) == told
     assert refusal(opened.status) == told

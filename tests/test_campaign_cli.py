@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from campaigns.cli import app, main
-from surrogates.errors import InputError
+from surrogates.errors import InputError, Problem
 from tests.saved_models import saved_law_model
 
 JOB = """\
@@ -70,6 +70,36 @@ def test_a_laboratory_s_loop(here: Path) -> None:
     assert kept["status"].tolist() == ["measured", "measured", "failed"]
     assert done("export", "--pending", "-o", "waiting.parquet") == "2 proposals: waiting.parquet\n"
     assert pd.read_parquet("waiting.parquet")["proposal"].tolist() == [4, 5]
+
+
+def test_what_stands_alone_is_exported(here: Path) -> None:
+    done("new", "job.yaml")
+    done("suggest", "-q", "2")
+    Path("results.csv").write_text(f"proposal,{TARGET}\n1,-2\n2,-2.5\n")
+    done("record", "results.csv")
+    Path("more.csv").write_text(f"corrects,status,{TARGET}\n2,withdrawn,\n")
+    done("record", "more.csv")
+    assert done("export", "--current") == "1 measurements: results/measurements.csv\n"
+    assert "proposal" not in pd.read_csv("results/measurements.csv")
+    assert campaign("export", "--current", "--pending", "-o", "x.csv") == (
+        2,
+        "--pending --current: both came. Give one: proposals, or measurements.",
+    )
+
+
+def test_proposals_that_cannot_be_written_are_kept(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise InputError(Problem("next.csv", "nothing can be written here: disk full", "Give another --out."))
+
+    done("new", "job.yaml", "-c", "lab.db")
+    with monkeypatch.context() as patched:
+        patched.setattr("campaigns.predict.write_table", full)
+        assert campaign("suggest", "-c", "lab.db", "-q", "1", "-o", "next.csv") == (
+            2,
+            "next.csv: nothing can be written here: disk full. The proposals are kept: `activelearn campaign "
+            "export -c lab.db --pending -o FILE`.",
+        )
+    assert done("export", "-c", "lab.db", "--pending", "-o", "next.csv") == "1 proposals: next.csv\n"
 
 
 def test_what_is_told_of_rows(here: Path) -> None:

@@ -201,7 +201,7 @@ def test_a_file_is_recorded_once(tmp_path: Path) -> None:
     store.record(lambda known: read(tmp_path, known, *lines))
     assert refusal(tmp_path, store.history(), *lines) == [
         "results.csv: this file was recorded before, as measurements 1 to 1. Give a file with the new rows "
-        "alone."
+        "alone, or withdraw those first."
     ]
     longer = read(tmp_path, store.history(), *lines, "1,-2.125")
     assert repeated(longer, store.history()) == [2]

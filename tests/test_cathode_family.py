@@ -226,7 +226,7 @@ def test_a_changed_model_is_refused_and_measurements_are_not(
     monkeypatch.setattr("surrogates.members.Members.sha256", lambda self: "another")
     told = (
         f"{tmp_path}/c.db: drxnet-distilled is not what it was when the campaign began. Restore it, or begin "
-        "a new campaign and record there what was measured in this one."
+        "a new campaign and record there what `activelearn campaign export --current` writes of this one."
     )
     assert refusal(lambda: opened.suggest(1)) == told
     assert refusal(opened.status) == told

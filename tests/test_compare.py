@@ -80,13 +80,28 @@ def test_named_starts_are_the_nearest_candidates() -> None:
     row = mixtures_of(asked.arena).frame(asked.named).iloc[0]
     assert row["molality_mol_kg"] == pytest.approx(0.8)
     assert sorted([row["weight_fraction_1"], row["weight_fraction_2"]]) == pytest.approx([0.3, 0.7])
-    with pytest.raises(InputError, match='key "starts": no amount is called "PC"'):
-        contest(config_of(starts=[{**start, "weight_fractions": {"PC": 1.0}}]))
+    assert asked.notes == ()
+    far = contest(config_of(starts=[start, {**start, "molality_mol_kg": 9.0}]))
+    assert far.starts == 2
+    (note,) = far.notes
+    assert note.startswith(
+        "no candidate is the start EC 0.31, DMC 0.69, LiPF6 9; the nearest is measured, EC 0.3"
+    )
+    for wrong, told in (
+        (
+            {"weight_fractions": {"PC": 1.0}},
+            '"PC" is no solvent of the space. Its solvents are EC, DMC, DEC.',
+        ),
+        ({"salt": "EC"}, '"EC" is no salt of the space. Its salts are LiPF6, LiBF4.'),
+    ):
+        with pytest.raises(InputError) as caught:
+            contest(config_of(starts=[{**start, **wrong}]))
+        assert str(caught.value) == f'key "starts": {told}'
 
 
 def test_more_measurements_than_candidates() -> None:
-    with pytest.raises(InputError, match="candidates fulfil all; starts and rounds measure 20004"):
-        contest(config_of(rounds=10_000))
+    with pytest.raises(InputError, match="candidates fulfil all; starts and rounds measure 2002"):
+        contest(config_of(rounds=999))
 
 
 @pytest.fixture

@@ -92,7 +92,10 @@ def test_pairs_are_tested_by_wilcoxon_and_corrected_by_holm() -> None:
 def test_words_are_no_stronger_than_the_tests() -> None:
     same = [0.1, 0.2, 0.3, 0.15]
     told = summarise(_rows({"gradient": same, "bayesian": same[::-1]}), "best").sentences
-    assert told[1] == "It is better than none of the others (paired Wilcoxon, Holm, 0.05)."
+    assert told[1] == (
+        "It is better than none of the others (paired Wilcoxon, Holm, 0.05); with 4 seeds no difference "
+        "could show."
+    )
     assert told[2].startswith("Gradient and Bayesian cannot be told apart")
     told = summarise(_rows({"bayesian": MIDDLE, "gradient": GOOD, "random": BAD}), "best").sentences
     assert told[0].startswith("gradient has the lowest mean regret on the median of 12 seeds")
@@ -101,6 +104,29 @@ def test_words_are_no_stronger_than_the_tests() -> None:
     told = summarise(_rows({"greedy": GOOD, "random": BAD}), "top").sentences
     assert told[0].startswith("greedy has the largest share of the top")
     assert told[2] == "Gradient and Bayesian were not compared with each other."
+
+
+def test_what_is_better_in_pairs_is_said_though_its_median_is_worse() -> None:
+    # One seed of thirteen is b's loss; the median of a lies among its six wins by little.
+    a, b = [0.19] * 7 + [0.49] * 6, [0.18] * 6 + [0.2] + [0.3] * 6
+    told = summarise(_rows({"a": a, "b": b}), "best").sentences
+    assert told[0].startswith("a has the lowest mean regret")
+    assert told[1] == (
+        "It is better than none of the others (paired Wilcoxon, Holm, 0.05); over the seeds in pairs b is "
+        "better than it."
+    )
+
+
+def test_huge_values_are_no_infinity() -> None:
+    rows = _rows({"a": [0.1, 0.2, 0.3]})
+    table = summarise(rows.assign(best=1e9 * rows["best"]), "best", Target("modulus_Pa")).table
+    assert np.isfinite(table[["best_low", "best_high"]].to_numpy()).all()
+    assert table["best_high"].tolist() == pytest.approx([1e9 * rows["best"].max()])
+    # Of three campaigns one reached it: a median is of those that did, or beyond all of them.
+    rows.loc[rows["seed"] == 0, "regret"] = 0.0
+    table = summarise(rows, "best").table
+    assert table["experiments_to_99_high"].tolist() == [np.inf]
+    assert np.isfinite(table["experiments_to_99_low"]).all()
 
 
 def test_targets_of_any_sign_are_made_up_by_regret() -> None:
@@ -129,6 +155,7 @@ def test_one_strategy_alone() -> None:
     summary = summarise(_rows({"greedy": [0.1]}), "best")
     assert len(summary.pairs) == 0
     assert summary.table["regret_low"].tolist() == pytest.approx([0.1])
+    assert summary.sentences[1] == "No other strategy was compared."
 
 
 @pytest.mark.parametrize("goal", ["best", "top"])

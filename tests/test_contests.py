@@ -125,11 +125,31 @@ def test_the_plate_by_its_name(data_dir: Path) -> None:
     assert asked.worth[asked.top.numpy()].max() < np.median(asked.worth)
 
 
+def test_a_column_in_small_units_counts(tmp_path: Path) -> None:
+    thick = np.random.default_rng(0).permutation(np.linspace(50, 900, 40))
+    lines = [f"{1e-9 * nm:.6g},{1e-9 * (nm % 7):.6g},{np.sin(nm / 200):.6g}" for nm in thick]
+    (tmp_path / "mine.csv").write_text("\n".join(["thick_m,rough_m,y", *lines]), encoding="utf-8")
+    table = {"file": "../mine.csv", "inputs": ["thick_m", "rough_m"], "target": "y"}
+    asked = job_of(tmp_path, table=table, starts=3, rounds=5)
+    assert asked.arena.inputs.std(0, correction=0)[-2:].tolist() == pytest.approx([1.0, 1.0], rel=1e-6)
+    assert np.ptp(asked.arena.descriptors, axis=0).min() > 0.1
+    for name in ("maximin", "greedy"):
+        places = [int(place) for cell in play(asked, name, 0)["places"] for place in cell.split()]
+        assert len(set(places)) == 8
+
+
 def test_an_emulator_is_played_as_truth(monkeypatch: pytest.MonkeyPatch) -> None:
     model = small_law_ensemble()
     monkeypatch.setattr(contests, "load_model", lambda directory: model)
     monkeypatch.setattr(contests, "model_hash", lambda directory: "0")
     config = config_of(truth={"emulator": "molsets-conductivity"})
+    same = config_of(model="./diffmix-calisol/", truth={"emulator": "diffmix-calisol"})
+    with pytest.raises(InputError) as caught:
+        contest(same)
+    assert str(caught.value) == (
+        "diffmix-calisol: model, ./diffmix-calisol/, and truth.emulator are one; who knows the truth has "
+        "nothing to find. Give another model, or model: null."
+    )
     asked = contest(config)
     of = mixtures_of(asked.arena)
     assert asked.truth == pytest.approx(Emulator(model).expected(of.table, of.batch).numpy())

@@ -50,6 +50,14 @@ def test_conditions_are_no_shares(tmp_path: Path) -> None:
     text = "time_h,T_C,y\n1,500,3\n2,600,4\n"
     assert table_of(tmp_path, text, "time_h", "T_C", target="y").whole is None
     assert table_of(tmp_path, text, "T_C", target="y").whole is None
+    text = "temperature_K,molality,additive,y\n298.15,0.2,0,3\n298.15,2,0.5,4\n298.15,1,1,5\n"
+    assert table_of(tmp_path, text, "temperature_K", "molality", "additive", target="y").whole is None
+
+
+def test_names_of_inputs_set_no_bounds(tmp_path: Path) -> None:
+    text = "temperature_K,weight_fraction_1,y\n1173.15,5,3\n20,60,4\n"
+    table = table_of(tmp_path, text, "temperature_K", "weight_fraction_1", target="y")
+    assert table.inputs.tolist() == [[1173.15, 5], [20, 60]]
 
 
 def test_formulas_are_shares_of_elements_however_they_are_scaled(tmp_path: Path) -> None:

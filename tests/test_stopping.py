@@ -190,7 +190,7 @@ def test_far_from_the_optimum_it_says_go_on_and_at_it_stop(tmp_path: Path, seed:
     assert far.status().hint.startswith("Go on: the next experiment is expected to gain ")
     assert not far.suggest(2)["why"].str.contains(NEXT_TO_NOTHING).any()
 
-    at = _after(tmp_path / "at", slice(15, None), seed)
+    at = _after(tmp_path / "at", slice(10, None), seed)
     hint = at.status().hint
     assert hint.startswith("It may be time to stop: the next experiment is expected to gain ")
     assert hint.endswith(

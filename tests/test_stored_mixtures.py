@@ -72,12 +72,19 @@ def test_words() -> None:
     assert mixture(0.3, 1.25).words() == "EC 0.3 + DMC 0.7, 1.25 mol/kg LiPF6, 298.15 K"
 
 
+def test_what_is_printed_is_the_same_mixture() -> None:
+    one = mixture(0.48213, 1.0432)
+    assert one.words() == "EC 0.4821 + DMC 0.5179, 1.043 mol/kg LiPF6, 298.15 K"
+    assert mixture(0.4821, 1.043).is_same(one)
+
+
 @pytest.mark.parametrize(
     ("other", "same", "near"),
     [
-        (mixture(0.30009), True, True),
-        (mixture(0.3, 1.00009, 298.159), True, True),
-        (mixture(0.3002), False, True),
+        (mixture(0.30069), True, True),
+        (mixture(0.3, 1.00069, 298.159), True, True),
+        (mixture(0.3008), False, True),
+        (mixture(0.3, 1.0008), False, True),
         (mixture(0.32, 1.05, 300.15), False, True),
         (mixture(0.3, 1.06), False, False),
         (mixture(0.33), False, False),

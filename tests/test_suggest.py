@@ -115,6 +115,10 @@ def test_of_more_than_can_be_compared_some_are_drawn_and_it_is_said(
     among = torch.randperm(40, generator=torch.Generator().manual_seed(0))[:12].sort().values
     chosen = _telling(model, "c.csv", 3, among)
     assert pd.read_csv("out.csv", dtype=str)["id"].tolist() == [f"0{row}" for row in chosen]
+    assert activelearn(monkeypatch, "suggest", model, "c.csv", "--count", "13", "-o", "more.csv") == 2
+    assert capsys.readouterr().err.endswith(
+        "c.csv: 40 candidates came, of which 12 are compared; 13 are to be chosen. Give a smaller --count.\n"
+    )
 
 
 def test_what_was_suggested_can_be_measured_and_aligned_with(

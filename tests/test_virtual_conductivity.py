@@ -16,7 +16,7 @@ from campaigns.virtual_conductivity import (
     salt_constants,
     solvent_constants,
 )
-from surrogates.batches import MixtureBatch, MixtureProduct
+from surrogates.batches import MixtureBatch
 from surrogates.chemicals import name_of, resolve
 from surrogates.errors import InputError
 from surrogates.molecules import Component, MoleculeTable
@@ -231,27 +231,6 @@ def test_the_files_hold_27_solvents_and_8_salts_with_sources() -> None:
 )
 def test_labels(solvents: dict[str, float], of: dict[str, float], label: str) -> None:
     assert LABELS[int(LAW.labels(mixture(solvents, of, 298.15))[0])] == label
-
-
-def test_the_peak_of_a_pool_is_the_best_that_is_allowed() -> None:
-    fractions = torch.linspace(0, 1, 11, dtype=torch.float64)
-    product = MixtureProduct(
-        solvents=torch.tensor([[PLACE["EC"], PLACE["DMC"]]]).expand(11, 2),
-        weights=torch.stack([fractions, 1 - fractions], 1),
-        salt=torch.tensor([PLACE["LiPF6"], PLACE["LiBOB"]]).repeat_interleave(3),
-        molality=numbers(0.5, 1.0, 1.5).repeat(2),
-        temperature_K=numbers(298.15).expand(6),
-        start=0,
-        stop=66,
-    )
-    batch = product.expand()
-    each = [float(LAW.conductivity(batch[row : row + 1])[0]) for row in range(66)]
-    best = max(range(66), key=each.__getitem__)
-    allowed = torch.arange(66) != best
-    second = max((row for row in range(66) if row != best), key=each.__getitem__)
-
-    assert LAW.peak(product) == LAW.peak(batch) == (best, pytest.approx(each[best], rel=1e-12))
-    assert LAW.peak(batch, allowed) == (second, pytest.approx(each[second], rel=1e-12))
 
 
 @pytest.mark.parametrize(

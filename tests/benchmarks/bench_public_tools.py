@@ -138,7 +138,7 @@ def ax(setting: Setting, seed: int) -> Ask:
         [f"{' + '.join(free)} <= 1"],
     )
     client.configure_optimization(TARGET)
-    starts = len(setting.asked.named) or int(setting.asked.config.starts)  # type: ignore[arg-type]
+    starts = setting.asked.starts
     client.configure_generation_strategy(initialization_budget=starts, initialize_with_center=False)
     trials: list[int] = []
 
