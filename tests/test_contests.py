@@ -125,6 +125,17 @@ def test_the_plate_by_its_name(data_dir: Path) -> None:
     assert asked.worth[asked.top.numpy()].max() < np.median(asked.worth)
 
 
+def test_a_changed_table_of_limits_is_another_comparison(tmp_path: Path) -> None:
+    limits = tmp_path / "limits.csv"
+    header = "solvent_1,weight_fraction_1,salt,molality_mol_kg,temperature_K\n"
+    limits.write_text(f"{header}EC,1,LiPF6,1.0,298\n", encoding="utf-8")
+    config = config_of(constraints={"solubility": {"use": "constraint", "table": str(limits)}})
+    before = contest(config).hashes
+    limits.write_text(f"{header}EC,1,LiPF6,1.2,298\n", encoding="utf-8")
+    after = contest(config).hashes
+    assert {key for key in before if before[key] != after[key]} == {str(limits)}
+
+
 def test_a_column_in_small_units_counts(tmp_path: Path) -> None:
     thick = np.random.default_rng(0).permutation(np.linspace(50, 900, 40))
     lines = [f"{1e-9 * nm:.6g},{1e-9 * (nm % 7):.6g},{np.sin(nm / 200):.6g}" for nm in thick]
