@@ -62,6 +62,7 @@ def save_curves(rows: pd.DataFrame, goal: Goal, file: Path, target: Target = CON
         axes.plot(middle.index, middle, dashes, color=colour, label=str(name))
         axes.fill_between(middle.index, low, high, color=colour, alpha=0.12, linewidth=0)
     axes.set(xlabel="experiments", ylabel=label)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if goal == "best":
         axes.set_yscale("symlog", linthresh=0.1)
         axes.axhline(1, color="grey", linewidth=0.8, linestyle=":")
