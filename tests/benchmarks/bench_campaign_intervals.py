@@ -80,8 +80,8 @@ def _campaign(place: Path, seed: int, repeatability: float, space: str, how: str
                 {
                     "seed": seed,
                     "round": round_,
-                    "mean": [one.mean for one in stored],
-                    "std": [one.std for one in stored],
+                    "mean": [one.mean[TARGET] for one in stored],
+                    "std": [one.std[TARGET] for one in stored],
                     "factor": [one.interval_factor for one in stored],
                     "noise": asked[f"{TARGET}_std_aleatoric"],
                     "value": came[TARGET],
