@@ -18,6 +18,8 @@ from surrogates.errors import InputError, Problem
 from surrogates.text_tables import Findings, TextTable
 
 PROPOSAL, CORRECTS, STATUS = "proposal", "corrects", "status"
+CURRENT = "is_current"
+"""Of an export: whether a measurement counts. Such a file is no file of results."""
 _FRAME = "results"
 _OUTCOMES: Mapping[str, Outcome] = {"": "measured", "measured": "measured", "failed": "failed"}
 _WITHDRAWN = "withdrawn"
@@ -71,7 +73,8 @@ def read_results(text: TextTable, reading: Reading, known: History) -> list[Resu
         known: What the campaign holds.
 
     Raises:
-        InputError: With every bad header, unit and cell, or if this very file was recorded before.
+        InputError: With every bad header, unit and cell, if this very file was recorded before, or if it is
+            an export with its history.
     """
     earlier = [
         one
@@ -81,6 +84,10 @@ def read_results(text: TextTable, reading: Reading, known: History) -> list[Resu
     if earlier:
         wrong = f"this file was recorded before, as measurements {earlier[0].id} to {earlier[-1].id}"
         mend = "Give a file with the new rows alone, or withdraw those first."
+        raise InputError(Problem(text.file, wrong, mend))
+    if CURRENT in text.cells:
+        wrong = f'it is an export with its history (column "{CURRENT}"), whose numbers are its campaign\'s'
+        mend = "Record what `activelearn campaign export --current` writes."
         raise InputError(Problem(text.file, wrong, mend))
     found = Findings(text.file)
     outcomes = _outcomes(text, found)

@@ -21,6 +21,7 @@ from campaigns.report import progress
 from surrogates.discharge_models import AnyDischargeModel
 from surrogates.discharge_objectives import DischargeObjectives
 from surrogates.errors import InputError, Problem
+from surrogates.model_directories import check_place
 
 _FIRST = "truth-"
 _ROW = np.dtype([("candidate", "i8"), ("truth", "f8"), ("in_domain", "?")])
@@ -64,11 +65,12 @@ def scored_cathodes(config: CompareCathodesConfig, model: AnyDischargeModel, sco
 
 
 def check_ours(out: Path) -> None:
-    """Refuse a directory of results that holds something else.
+    """Refuse a directory of results that holds something else, or that cannot be one.
 
     Raises:
-        InputError: If it does.
+        InputError: If so.
     """
+    check_place(out / "run.json", "Give another --out.")
     if (out / "run.json").exists() or not out.exists():
         return
     if any(not path.name.startswith(_FIRST) for path in out.iterdir()):

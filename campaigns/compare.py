@@ -122,7 +122,11 @@ def _open(out: Path, asked: Contest, resume: bool) -> None:
     facts = {"config": asked.config.model_dump(mode="json"), **asked.hashes}
     facts["sha256"] = sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     if record.exists():
-        known = json.loads(record.read_text(encoding="utf-8")).get("sha256")
+        try:
+            known = json.loads(record.read_text(encoding="utf-8")).get("sha256")
+        except (ValueError, AttributeError):
+            wrong = "it cannot be read, so that what stands beside it is not known"
+            raise InputError(Problem(str(record), wrong, "Give another --out.")) from None
         if known != facts["sha256"]:
             raise InputError(Problem(str(out), "another comparison stands here", "Give another --out."))
         if not resume:

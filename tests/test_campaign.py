@@ -257,6 +257,11 @@ def test_what_stands_can_be_recorded_in_a_new_campaign(begun: Campaign, tmp_path
     begun.record(pd.DataFrame({"corrects": [2], TARGET: [-2.25]}))
     begun.record(pd.DataFrame({"corrects": [3], "status": ["withdrawn"], "reason": ["another's"]}))
     begun.record(pd.DataFrame({"corrects": [4], "status": ["failed"], "reason": ["it froze"]}))
+    begun.export().to_csv(tmp_path / "all.csv", index=False)
+    assert refusal(lambda: begun.record(tmp_path / "all.csv")) == (
+        'all.csv: it is an export with its history (column "is_current"), whose numbers are its campaign\'s. '
+        "Record what `activelearn campaign export --current` writes."
+    )
     begun.results().to_csv(tmp_path / "results.csv", index=False)
     again = Campaign.new(tmp_path / "again.db", begun.config)
     done = again.record(tmp_path / "results.csv")

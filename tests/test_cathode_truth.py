@@ -104,6 +104,11 @@ def test_nothing_is_scored_for_a_foreign_directory(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         contest(config_with(), scoring=scoring_in(tmp_path, opened))
     assert str(caught.value) == f"{tmp_path}: the directory holds something else. Give another --out."
+    with pytest.raises(InputError) as caught:
+        check_ours(tmp_path / "mine.txt")
+    assert str(caught.value) == (
+        f"{tmp_path}/mine.txt/run.json: {tmp_path}/mine.txt is a file, not a directory. Give another --out."
+    )
     assert opened == []
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 

@@ -126,6 +126,10 @@ def test_what_is_done_is_kept_and_gone_on_with(tmp_path: Path, monkeypatch: pyte
     ]
     with pytest.raises(InputError, match=r"this comparison stands here already. Add --resume"):
         compare_to_directory(contest(config), out, None, False, QUIET)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "run.json").write_text("{", encoding="utf-8")
+    with pytest.raises(InputError, match=r"run.json: it cannot be read, so that .* Give another --out"):
+        compare_to_directory(contest(config), tmp_path / "broken", None, True, QUIET)
     with pytest.raises(InputError, match=r"another comparison stands here. Give another --out"):
         compare_to_directory(contest(config_of(rounds=2)), out, None, True, QUIET)
     (out / "runs" / "greedy-1.csv").unlink()

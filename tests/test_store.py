@@ -135,7 +135,7 @@ def test_what_is_no_campaign_is_refused(tmp_path: Path) -> None:
     path.unlink()
     small_store(path)
     assert refusal(lambda: Store.create(path, small_head())) == (
-        f"{path}: something stands here already. Give another --out, or move it away."
+        f"{path}: something stands here already. Give another --campaign, or move it away."
     )
 
 
@@ -235,8 +235,8 @@ def test_of_two_that_begin_at_one_place_the_first_stays(
     path = tmp_path / "c.db"
     check = storing.check_all_free
 
-    def slow(files: list[Path]) -> None:
-        check(files)
+    def slow(files: list[Path], option: str) -> None:
+        check(files, option)
         monkeypatch.setattr(storing, "check_all_free", check)
         small_store(path, 0.3)  # another process is faster
 
@@ -251,7 +251,7 @@ def test_of_two_that_begin_at_one_place_the_first_stays(
 def test_what_is_left_of_a_file_that_has_gone_is_not_taken_for_a_part_of_a_new_one(tmp_path: Path) -> None:
     (tmp_path / "c.db-wal").write_bytes(b"acknowledged")
     assert refusal(lambda: small_store(tmp_path / "c.db")) == (
-        f"{tmp_path}/c.db-wal: something stands here already. Give another --out, or move it away."
+        f"{tmp_path}/c.db-wal: something stands here already. Give another --campaign, or move it away."
     )
     assert not (tmp_path / "c.db").exists()
 
