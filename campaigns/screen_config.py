@@ -77,6 +77,11 @@ class SpaceConfig(BaseModel):
 
     @model_validator(mode="after")
     def _is_a_space(self) -> SpaceConfig:
+        for kelvin in self.temperature_K:  # what is proposed at another could not be recorded
+            if not 100 <= kelvin <= 1000:
+                raise ValueError(
+                    f"temperature_K is {kelvin:g}; one between 100 and 1000 K was expected: 25 C is 298.15"
+                )
         self.space()
         return self
 
