@@ -17,7 +17,15 @@ from pydantic import ValidationError
 
 from activelearn.screening import Engine, in_process
 from campaigns.campaign_history import Head, History, Result, StoredProposal
-from campaigns.campaign_results import Reading, read_results, repeated, text_of_frame
+from campaigns.campaign_results import (
+    CORRECTS,
+    CURRENT,
+    PROPOSAL,
+    Reading,
+    read_results,
+    repeated,
+    text_of_frame,
+)
 from campaigns.campaign_status import Status, status_of
 from campaigns.cathode_config import are_cathodes
 from campaigns.cathode_family import CathodeFamily, begin_with_cathodes
@@ -32,10 +40,10 @@ from surrogates.text_tables import read_text
 _NONE: Mapping[str, str] = MappingProxyType({})
 _HISTORY = (
     "measurement",
-    "proposal",
-    "corrects",
+    PROPOSAL,
+    CORRECTS,
     "corrected_by",
-    "is_current",
+    CURRENT,
     "recorded",
     "source",
     "source_row",
@@ -199,7 +207,7 @@ class Campaign:
     def results(self) -> pd.DataFrame:
         """Return the measurements that stand, with failures, as a new campaign would take them."""
         rows = self.export()
-        kept = rows[rows["is_current"] & (rows["status"] != "withdrawn")]
+        kept = rows[rows[CURRENT] & (rows["status"] != "withdrawn")]
         return kept.drop(columns=list(_HISTORY)).reset_index(drop=True)
 
     def export(self) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -23,6 +24,7 @@ from campaigns.config import STRICT
 from campaigns.constraint_config import ConstraintsConfig
 from surrogates.chemicals import UnknownChemical, name_of, resolve
 from surrogates.molecules import Component, MoleculeTable, is_polymer
+from surrogates.quantities import quantity
 
 RankBy = Literal["mean", "ucb", "probability_above"]
 
@@ -77,11 +79,10 @@ class SpaceConfig(BaseModel):
 
     @model_validator(mode="after")
     def _is_a_space(self) -> SpaceConfig:
-        for kelvin in self.temperature_K:  # what is proposed at another could not be recorded
-            if not 100 <= kelvin <= 1000:
-                raise ValueError(
-                    f"temperature_K is {kelvin:g}; one between 100 and 1000 K was expected: 25 C is 298.15"
-                )
+        expects = quantity("temperature_K")  # what is proposed at another could not be recorded
+        if not expects.accept(np.array(self.temperature_K)).all():
+            given = ", ".join(f"{kelvin:g}" for kelvin in self.temperature_K)
+            raise ValueError(f"temperature_K is {given}; {expects.expected} was expected: 25 C is 298.15")
         self.space()
         return self
 

@@ -21,7 +21,8 @@ def record(store: Store) -> None:
     """Record rows of a value of their own for ever, and say which numbers they got."""
     while True:
         value = float(int.from_bytes(os.urandom(4), "big"))
-        numbers = store.record(lambda known: [result(value=value)] * ROWS)  # noqa: B023
+        rows = [result(value=value)] * ROWS
+        numbers = store.record(lambda known, rows=rows: rows)
         _say(f"{value} {' '.join(map(str, numbers))}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.synthetic_arenas import config_of
 
 START = {"weight_fractions": {"EC": 0.5, "DMC": 0.5}, "salt": "LiPF6", "molality_mol_kg": 1.0}
 TABLE = {"file": "a.csv", "target": "y", "direction": "lowest"}
-CATHODES = {
+CATHODES: dict[str, Any] = {
     "space": {
         "metals": ["Mn2+", "Mn3+", "Ti4+"],
         "metals_per_composition": [1, 2],
@@ -111,12 +112,12 @@ def test_what_does_not_fit_is_refused(keys: dict[str, object], message: str) -> 
         ({"failure_rate": 0.1}, "failure_rate does not go with objectives or metals"),
         ({"model": "diffmix-calisol"}, "no model of cathodes is trained before: leave model out; the one"),
         (
-            {"objectives": [{**CATHODES["objectives"][0], "name": name} for name in "ab"]},  # type: ignore[index]
+            {"objectives": [{**CATHODES["objectives"][0], "name": name} for name in "ab"]},
             "strategies are compared on one objective; a, b came",
         ),
         ({"truth": {"emulator": "drxnet-distilled", "noise": 1.0}}, "less than 1"),
         ({"starts": [START]}, "Input should be a valid integer"),
-        ({"space": {**CATHODES["space"], "lithium": [3.0]}}, "lithium holds 3.0"),  # type: ignore[dict-item]
+        ({"space": {**CATHODES["space"], "lithium": [3.0]}}, "lithium holds 3.0"),
         ({"constraints": {"bounds": {"Xx": {"at_most": 1}}}}, "Xx"),
     ],
 )
@@ -136,14 +137,18 @@ def test_which_kind_a_file_is() -> None:
 def test_paths_are_seen_from_the_job() -> None:
     job = Path("jobs/mine.yaml")
     table = CompareConfig.model_validate({"table": {**TABLE, "inputs": ["a"]}, "strategies": ["greedy"]})
-    assert table.relative_to(job).table.file == Path("jobs/a.csv")  # type: ignore[union-attr]
+    moved = table.relative_to(job).table
+    assert moved is not None
+    assert moved.file == Path("jobs/a.csv")
     assert table.model is None
     replay = CompareConfig.model_validate({"replay": {"file": "../b.csv"}, "strategies": ["greedy"]})
-    assert replay.relative_to(job).replay.file == Path("jobs/../b.csv")  # type: ignore[union-attr]
-    assert replay.replay.target == "log10_conductivity_S_cm"  # type: ignore[union-attr]
+    source = replay.relative_to(job).replay
+    assert source is not None
+    assert (source.file, source.target) == (Path("jobs/../b.csv"), "log10_conductivity_S_cm")
     for name, seen in (("mine/model", "jobs/mine/model"), ("molsets-conductivity", "molsets-conductivity")):
-        emulated = config_of(truth={"emulator": name}).relative_to(job)
-        assert emulated.truth.emulator == seen  # type: ignore[union-attr]
+        truth = config_of(truth={"emulator": name}).relative_to(job).truth
+        assert truth is not None
+        assert truth.emulator == seen
         cathodes = CompareCathodesConfig.model_validate({**CATHODES, "truth": {"emulator": name}})
         assert cathodes.relative_to(job).truth.emulator == seen
 

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 from scipy.stats import wilcoxon
 
+from activelearn.acquisition import Goal
 from campaigns.compare_report import print_summary, summarise, write_comparison
 from campaigns.worth import Target
 
@@ -159,10 +160,10 @@ def test_one_strategy_alone() -> None:
 
 
 @pytest.mark.parametrize("goal", ["best", "top"])
-def test_files_hold_what_was_found(goal: str, tmp_path: Path) -> None:
+def test_files_hold_what_was_found(goal: Goal, tmp_path: Path) -> None:
     rows = _rows({"gradient": GOOD, "bayesian": MIDDLE})
-    summary = summarise(rows, goal)  # type: ignore[arg-type]
-    files = write_comparison(rows, summary, goal, tmp_path)  # type: ignore[arg-type]
+    summary = summarise(rows, goal)
+    files = write_comparison(rows, summary, goal, tmp_path)
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted(file.name for file in files)
     curves = pd.read_csv(tmp_path / "curves.csv")
     assert {"strategy", "seed", "round", "best", "regret", "feasible"} <= {*curves}

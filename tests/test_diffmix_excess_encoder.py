@@ -30,7 +30,7 @@ def network(order: int | None) -> DiffMixExcess:
     )
     made = excess_network(sizes).eval()
     made.standardise(TABLE, ATOMS)
-    return made  # type: ignore[return-value]  # without a law it has the same methods but pair
+    return made  # without a law it has the same methods but pair
 
 
 NETWORKS = {order: network(order) for order in ORDERS}

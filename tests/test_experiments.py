@@ -138,7 +138,7 @@ def test_each_model_has_its_face() -> None:
     ):
         assert isinstance(botorch_model(model.bind(SPACE.table), 1), face)
     with pytest.raises(TypeError, match="MixtureBatch has no BoTorch model"):
-        botorch_model(MixtureBatch(*[torch.zeros(1, 1)] * 5), 1)  # type: ignore[arg-type]
+        botorch_model(MixtureBatch(*[torch.zeros(1, 1)] * 5), 1)
 
 
 def test_two_lists_are_one() -> None:

@@ -99,7 +99,9 @@ def test_what_cannot_be_screened_is_refused(tmp_path: Path, text: str, message: 
 
 
 def test_a_space_in_degc_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"one between 100 and 1000 K was expected: 25 C is 298\.15"):
+    with pytest.raises(
+        InputError, match=r"a temperature between 100 and 1000 K was expected: 25 C is 298\.15"
+    ):
         read(tmp_path, SMALL + "  temperature_K: [25]\n")
 
 
