@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.bench_doubt [MEASURED]
 
-On the pools of compare-carbonates and compare-basins, 25 laboratories each: error, negative log likelihood and
-share inside the central 90 % of the truth of each laboratory, of all candidates and of the best 5 %.
+On the pools of compare-carbonates and compare-basins, 25 laboratories each: error, negative log likelihood
+and share of the truth inside the central 90 %, of all candidates and of the best 5 %.
 """
 
 from __future__ import annotations
