@@ -219,18 +219,19 @@ def fit_prior_gp(
         InputError: If the measurements are of another target.
     """
     check_same_target(prior.target, data)
-    parts = [_mixed_and_columns(prior, *one) for one in (around, (data.table, data.batch)) if len(one[1])]
+    batches = around[1].to(torch.float64), data.batch
+    tables = around[0], data.table
+    bound = [(prior.bind(table), prior.features.of(table)) for table in tables]  # each is embedded once
+    parts = [_mixed_and_columns(*one, batch) for one, batch in zip(bound, batches, strict=True) if len(batch)]
     mixed, columns = (
         torch.cat(part, dim=dim) for part, dim in zip(zip(*parts, strict=True), (1, 0), strict=True)
     )
     inputs = fit_inputs(mixed, columns)
-    unfitted = PriorGP(prior, inputs, _unfitted(inputs), 0.0, 1.0)
-    doubt = 0.0
+    near, own = (PriorGPPredictor(*one, inputs, _unfitted(inputs), 0.0, 1.0) for one in bound)
     with torch.no_grad():
-        if len(around[1]):
-            doubt = float(unfitted.bind(around[0]).location(around[1].to(torch.float64))[1].median())
-        start = replace(unfitted, doubt=doubt).bind(data.table)
-        x, (mean, std) = start.inputs_of(data.batch), start.location(data.batch)
+        doubt = float(near.location(batches[0])[1].median()) if len(batches[0]) else 0.0
+        own = replace(own, doubt=doubt)
+        x, (mean, std) = own.inputs_of(data.batch), own.location(data.batch)
     offset = offset_of(data.target.double() - mean, std)
     distance = (data.target.double() - mean - offset) / std
     spread = spread_of(distance)
@@ -282,8 +283,9 @@ def expected_process(x: Tensor, y: Tensor, least_noise: float = 0.0) -> Gaussian
     return GaussianProcess.exact(x, y, lengthscale, zero, noise)
 
 
-def _mixed_and_columns(prior: Prior, table: MoleculeTable, batch: MixtureBatch) -> tuple[Tensor, Tensor]:
-    predictor, features = prior.bind(table), prior.features.of(table)
+def _mixed_and_columns(
+    predictor: EnsemblePredictor | LawPredictor | AlignedPredictor, features: Tensor, batch: MixtureBatch
+) -> tuple[Tensor, Tensor]:
     encoder = predictor.base if isinstance(predictor, AlignedPredictor) else predictor
     with torch.no_grad():
         return encoder.mixed(batch.to(torch.float64)), columns_of(features, batch)
